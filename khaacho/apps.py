@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class KhaachoConfig(AppConfig):
+    name = "khaacho"
+    verbose_name = "Khaacho"

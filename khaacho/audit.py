@@ -1,0 +1,26 @@
+"""Acts worth a line of their own. Edits of rows are recorded by triggers, whoever makes them."""
+
+from typing import Any
+
+from khaacho.actors import Actor
+from khaacho.models import AuditLog
+
+
+def record(
+    actor: Actor,
+    action: str,
+    *,
+    entity_type: str,
+    entity_id: int,
+    reason: str = "",
+    **details: Any,
+) -> None:
+    """Write one audit line in the caller's transaction. `action` is dotted past tense: `order.paid`."""
+    AuditLog.objects.create(
+        user_id=actor.user_id,
+        action=action,
+        entity_type=entity_type,
+        entity_id=entity_id,
+        reason=reason,
+        new_values=details,
+    )

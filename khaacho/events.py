@@ -1,0 +1,54 @@
+"""Facts travel up the layers: one job for each subscriber, inserted in the publisher's transaction.
+
+An event is a frozen dataclass in its publisher's `events.py`, past tense, ids and strings only.
+A handler is a dotted path in the subscriber's `handlers.py`; it is idempotent and receives the event.
+"""
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from khaacho import jobs
+from khaacho.enums import Queue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A fact. Subclasses add ids and strings."""
+
+    @property
+    def reference(self) -> str:
+        """What the fact is about, for people: `order:42`."""
+        return ""
+
+
+_subscribers: dict[str, list[str]] = defaultdict(list)
+_events: dict[str, type[Event]] = {}
+
+
+def subscribe(event: type[Event], handler: str, *, queue: Queue = Queue.ORDER_PROCESSING) -> None:
+    """Have `handler` called, as a job of `queue`, for each published event of that type."""
+    kind = f"{event.__name__}>{handler}"
+    _events[event.__name__] = event
+    if kind not in _subscribers[event.__name__]:
+        _subscribers[event.__name__].append(kind)
+    jobs.register(kind, "khaacho.events.deliver", queue=queue)
+
+
+def publish(*facts: Event) -> None:
+    """Insert one job per fact and subscriber in the caller's transaction. One statement."""
+    jobs.enqueue_many(
+        [
+            (kind, {"kind": kind, "event": asdict(fact)}, fact.reference)
+            for fact in facts
+            for kind in _subscribers[type(fact).__name__]
+        ]
+    )
+
+
+def deliver(*, kind: str, event: dict[str, Any]) -> None:
+    """Rebuild the event and call its handler; runs in the job's transaction."""
+    name, handler = kind.split(">")
+    import_string(handler)(_events[name](**event))

@@ -1,0 +1,292 @@
+"""Settings, all from the environment; a value of the wrong form stops the start with its name."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env()
+
+
+def database(url: str) -> dict[str, Any]:
+    """Return Django's description of the database at a libpq URL or key=value string.
+
+    Raises ImproperlyConfigured naming DATABASE_URL when libpq cannot read it.
+    """
+    try:
+        info = {k: str(v) for k, v in conninfo_to_dict(url).items()}
+    except ProgrammingError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
+    config: dict[str, Any] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": info.pop("dbname", ""),
+        "USER": info.pop("user", ""),
+        "PASSWORD": info.pop("password", ""),
+        "HOST": info.pop("host", ""),
+        "PORT": info.pop("port", ""),
+        "CONN_MAX_AGE": 0 if DB_POOL_MAX else DB_CONN_MAX_AGE,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": dict(info),
+    }
+    if DB_SESSION_TIMEOUTS:
+        config["OPTIONS"]["options"] = (
+            f"-c statement_timeout={DB_STATEMENT_TIMEOUT} -c lock_timeout={DB_LOCK_TIMEOUT}"
+            f" -c idle_in_transaction_session_timeout={DB_IDLE_IN_TRANSACTION_TIMEOUT}"
+        )
+    if DB_POOL_MAX:
+        config["OPTIONS"]["pool"] = {
+            "min_size": max(1, DB_POOL_MIN // WEB_CONCURRENCY),
+            "max_size": max(1, DB_POOL_MAX // WEB_CONCURRENCY),
+            "timeout": DB_CONNECTION_TIMEOUT / 1000,
+            "max_idle": DB_IDLE_TIMEOUT / 1000,
+        }
+    return config
+
+
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = (
+    env.str("SECRET_KEY", "development-only-" + "0" * 40) if DEBUG else env.str("SECRET_KEY")
+)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+
+# The pool is per process: DB_POOL_MIN and DB_POOL_MAX are totals, shared out over WEB_CONCURRENCY
+# processes. 0 means plain connections, which workers and commands use; wsgi.py turns the pool on.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2)
+DB_POOL_MIN = env.int("DB_POOL_MIN", 10)
+DB_POOL_MAX = env.int("DB_POOL_MAX", 0)
+DB_CONN_MAX_AGE = env.int("DB_CONN_MAX_AGE", 60)
+DB_CONNECTION_TIMEOUT = env.int(
+    "DB_CONNECTION_TIMEOUT", 10_000
+)  # ms a request waits for a connection
+DB_IDLE_TIMEOUT = env.int("DB_IDLE_TIMEOUT", 60_000)
+DB_STATEMENT_TIMEOUT = env.int("DB_STATEMENT_TIMEOUT", 30_000)
+DB_LOCK_TIMEOUT = env.int("DB_LOCK_TIMEOUT", 3_000)
+DB_IDLE_IN_TRANSACTION_TIMEOUT = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT", 15_000)
+# PgBouncer refuses start-up options: turn this off behind it and use ALTER ROLE … SET instead.
+DB_SESSION_TIMEOUTS = env.bool("DB_SESSION_TIMEOUTS", True)
+
+DATABASE_URL = env.str("DATABASE_URL", "postgresql:///khaacho")
+DATABASES = {"default": database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_TIMEOUT = 0.25  # seconds; redis-py alone would wait a minute on a hung server
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "khaacho",
+        "OPTIONS": {
+            "SOCKET_TIMEOUT": REDIS_TIMEOUT,
+            "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
+            "IGNORE_EXCEPTIONS": True,
+        },
+    }
+}
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_TIMEZONE = "Asia/Kathmandu"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+JOB_BACKOFF_SECONDS = env.float(
+    "JOB_BACKOFF_SECONDS", 5.0
+)  # first retry; doubles each time, ± 20 %
+JOB_REPUBLISH_SECONDS = env.float(
+    "JOB_REPUBLISH_SECONDS", 15.0
+)  # the sweep publishes again after this
+JOB_LEASE_MARGIN_SECONDS = env.float("JOB_LEASE_MARGIN_SECONDS", 15.0)  # lease = hard limit + this
+
+INSTALLED_APPS = [
+    "khaacho",
+    "vendors",
+    "credit",
+    "orders",
+    "payments",
+    "whatsapp",
+    "monitoring",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "django_migration_linter",
+]
+MIDDLEWARE = [
+    "khaacho.middleware.request_id",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "khaacho.middleware.api_errors",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "khaacho.urls"
+WSGI_APPLICATION = "khaacho.wsgi.application"
+APPEND_SLASH = (
+    False  # a redirect would lose a POST's body; the API answers 404 with a problem document
+)
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_USER_MODEL = "khaacho.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
+REFRESH_TOKEN_LIFETIME = timedelta(days=30)
+IDEMPOTENCY_RETENTION = timedelta(days=30)
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ne", "नेपाली")]
+TIME_ZONE = "Asia/Kathmandu"
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = True
+NUMBER_GROUPING = (3, 2, 0)
+
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "var" / "static")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG or env.bool("STATIC_FROM_APPS", False)
+
+SECURE_TLS = env.bool("SECURE_TLS", False)  # the site is served over HTTPS behind a proxy
+SECURE_SSL_REDIRECT = SECURE_TLS
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_TLS
+SECURE_HSTS_PRELOAD = SECURE_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_TLS else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_TLS
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024  # a WhatsApp webhook may carry 3 MB
+API_BODY_MAX_BYTES = 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["khaacho.api.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["khaacho.api.permissions.SignedIn"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["khaacho.api.parsers.BoundedJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "khaacho.api.pagination.Pagination",
+    "DEFAULT_FILTER_BACKENDS": [
+        "khaacho.api.filters.FilterBackend",
+        "khaacho.api.filters.SortBackend",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "khaacho.api.schema.Schema",
+    "EXCEPTION_HANDLER": "khaacho.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Khaacho",
+    "DESCRIPTION": "Orders, credit and payments between shops and wholesalers.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+# The trade's own figures.
+VAT_RATE = 13  # per cent, on taxable products
+DEFAULT_PAYMENT_TERMS_DAYS = 30
+CREDIT_HOLD_DAYS_LATE = 30  # a due this late stops new credit
+ACCEPTANCE_DEADLINE = timedelta(hours=2)
+MAX_VENDORS_ASKED = 5
+AUTO_COMPLETE_AFTER = timedelta(days=3)
+LIMIT_SECOND_PERSON_ABOVE = env.decimal("LIMIT_SECOND_PERSON_ABOVE", "200000.00")  # NPR
+ROUTING_WEIGHTS = {
+    "availability": 30,
+    "proximity": 20,
+    "workload": 15,
+    "price": 20,
+    "reliability": 15,
+}
+
+WHATSAPP_BACKEND = env.str("WHATSAPP_BACKEND", "whatsapp.backends.Console")
+WHATSAPP_APP_SECRETS = env.list("WHATSAPP_APP_SECRETS", [])  # several during rotation
+WHATSAPP_VERIFY_TOKEN = env.str("WHATSAPP_VERIFY_TOKEN", "")
+WHATSAPP_WEBHOOK_MAX_BYTES = 3 * 1024 * 1024
+DRAFT_LIFETIME = timedelta(hours=24)
+
+LOG_DIR = env.str("LOG_DIR", "")
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request": {"()": "khaacho.logs.RequestFilter"}},
+    "formatters": {"json": {"()": "khaacho.logs.JSONFormatter"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request"]},
+    },
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.server": {"level": "WARNING"},
+    },
+}
+if LOG_DIR:
+    Path(LOG_DIR).mkdir(parents=True, exist_ok=True)
+    for name in ("combined", "rejections"):
+        LOGGING["handlers"][name] = {
+            "class": "logging.handlers.WatchedFileHandler",
+            "filename": str(Path(LOG_DIR) / f"{name}.log"),
+            "formatter": "json",
+            "filters": ["request"],
+        }
+    LOGGING["root"]["handlers"].append("combined")
+    LOGGING["loggers"]["khaacho.rejections"] = {"handlers": ["rejections"], "level": "INFO"}
+
+MIGRATION_LINTER_OPTIONS = {
+    "exclude_apps": ["auth", "admin", "contenttypes", "sessions", "django_celery_beat"],
+    "no_cache": True,
+}
