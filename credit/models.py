@@ -277,7 +277,7 @@ class CreditApproval(models.Model):
     amount = models.DecimalField(max_digits=14, decimal_places=2)
     reason = models.CharField(max_length=300)
     approved_by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    used_for = models.CharField(max_length=40, unique=True, null=True, blank=True)  # noqa: DJ001 - NULL is unused
+    used_for = models.CharField(max_length=40, unique=True, null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -1,11 +1,15 @@
 """What a verb may answer instead of doing its work. The docstring is the message unless one is given."""
 
+from collections.abc import Callable
+
 
 class KhaachoError(Exception):
     """The request cannot be carried out."""
 
     code = "error"
     status = 422
+    # Called once by whoever rolled the verb's transaction back: keeps what must outlive the refusal.
+    after_rollback: Callable[[], None] | None = None
 
     def __init__(self, message: str = "", **extra: object) -> None:
         self.message = message or (self.__doc__ or "").strip()

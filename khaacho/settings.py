@@ -1,6 +1,7 @@
 """Settings, all from the environment; a value of the wrong form stops the start with its name."""
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ SECRET_KEY = (
     env.str("SECRET_KEY", "development-only-" + "0" * 40) if DEBUG else env.str("SECRET_KEY")
 )
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 # The pool is per process: DB_POOL_MIN and DB_POOL_MAX are totals, shared out over WEB_CONCURRENCY
 # processes. 0 means plain connections, which workers and commands use; wsgi.py turns the pool on.
@@ -243,7 +244,7 @@ CREDIT_HOLD_DAYS_LATE = 30  # a due this late stops new credit
 ACCEPTANCE_DEADLINE = timedelta(hours=2)
 MAX_VENDORS_ASKED = 5
 AUTO_COMPLETE_AFTER = timedelta(days=3)
-LIMIT_SECOND_PERSON_ABOVE = env.decimal("LIMIT_SECOND_PERSON_ABOVE", "200000.00")  # NPR
+LIMIT_SECOND_PERSON_ABOVE = env.decimal("LIMIT_SECOND_PERSON_ABOVE", Decimal("200000.00"))  # NPR
 ROUTING_WEIGHTS = {
     "availability": 30,
     "proximity": 20,
@@ -253,7 +254,7 @@ ROUTING_WEIGHTS = {
 }
 
 WHATSAPP_BACKEND = env.str("WHATSAPP_BACKEND", "whatsapp.backends.Console")
-WHATSAPP_APP_SECRETS = env.list("WHATSAPP_APP_SECRETS", [])  # several during rotation
+WHATSAPP_APP_SECRETS: list[str] = env.list("WHATSAPP_APP_SECRETS", [])  # several during rotation
 WHATSAPP_VERIFY_TOKEN = env.str("WHATSAPP_VERIFY_TOKEN", "")
 WHATSAPP_WEBHOOK_MAX_BYTES = 3 * 1024 * 1024
 DRAFT_LIFETIME = timedelta(hours=24)

@@ -5,6 +5,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from credit.models import CreditApproval, CreditLedger, Retailer
+from khaacho.actors import Actor
+from khaacho.enums import Role
 from khaacho.models import Sequence, User
 from orders.enums import (
     CLOSED,
@@ -21,6 +23,14 @@ from vendors.models import Product, Vendor, VendorProduct
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
+    def for_user(self, actor: Actor) -> "OrderQuerySet":
+        """Orders that the actor may see; what is not theirs does not exist."""
+        if actor.is_staff:
+            return self
+        if actor.role == Role.RETAILER:
+            return self.filter(retailer_id=actor.retailer_id or 0)
+        return self.filter(vendor_id=actor.vendor_id or 0)
+
     def open(self) -> "OrderQuerySet":
         return self.exclude(status__in=CLOSED)
 
@@ -78,7 +88,7 @@ class Order(models.Model):
     due_date = models.DateField(null=True, blank=True)
     notes = models.CharField(max_length=500, blank=True, db_default="", default="")
     source = models.CharField(max_length=8, choices=OrderSource, default=OrderSource.API)
-    source_key = models.CharField(max_length=128, unique=True, null=True, blank=True)  # noqa: DJ001 - one order per message
+    source_key = models.CharField(max_length=128, unique=True, null=True, blank=True)
     placed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", db_index=False)
     cancel_reason = models.CharField(max_length=300, blank=True, db_default="", default="")
     created_at = models.DateTimeField(db_default=Now())

@@ -1,0 +1,39 @@
+"""Verbs on retailers, credit accounts and the ledger."""
+
+from credit.services.exposure import (
+    Exposure,
+    freeze_account,
+    open_account,
+    release,
+    reserve,
+    unfreeze_account,
+    use_approval,
+)
+from credit.services.ledger import Entry, post_entry, reverse_entry
+from credit.services.limits import change_limit, change_terms, decide_limit_change
+from credit.services.retailers import (
+    approve_retailer,
+    block_retailer,
+    register_retailer,
+    unblock_retailer,
+)
+
+__all__ = [
+    "Entry",
+    "Exposure",
+    "approve_retailer",
+    "block_retailer",
+    "change_limit",
+    "change_terms",
+    "decide_limit_change",
+    "freeze_account",
+    "open_account",
+    "post_entry",
+    "register_retailer",
+    "release",
+    "reserve",
+    "reverse_entry",
+    "unblock_retailer",
+    "unfreeze_account",
+    "use_approval",
+]

@@ -1,0 +1,31 @@
+"""Plain SQL where one statement says what the ORM would say in many."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import connection
+
+Params = Sequence[Any] | Mapping[str, Any]
+
+
+def fetch(statement: str, params: Params = ()) -> list[tuple[Any, ...]]:
+    """Run one statement on the default connection and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def fetch_one(statement: str, params: Params = ()) -> tuple[Any, ...] | None:
+    """Run one statement and return its first row, or None."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+
+def execute(statement: str, params: Params = ()) -> int:
+    """Run one statement and return how many rows it touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return int(cursor.rowcount)

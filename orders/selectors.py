@@ -1,0 +1,195 @@
+"""Questions about orders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from khaacho import sql
+from khaacho.money import ZERO, LineAmounts, line_amounts
+from orders.routing import Candidate
+
+
+@dataclass(frozen=True)
+class OfferedLine:
+    """One wanted product as one vendor offers it now; prices in NPR without VAT, quantities in packs."""
+
+    product_id: int
+    offer_id: int
+    vendor_id: int
+    product_name: str
+    sku: str
+    quantity: int
+    unit_price: Decimal
+    tax_rate: Decimal
+    available: int
+    min_quantity: int
+    max_quantity: int
+
+    @property
+    def amounts(self) -> LineAmounts:
+        return line_amounts(self.quantity, self.unit_price, self.tax_rate)
+
+
+@dataclass(frozen=True)
+class Basket:
+    """All wanted lines at one vendor, with their sums in NPR."""
+
+    vendor_id: int
+    lines: tuple[OfferedLine, ...]
+
+    @property
+    def subtotal(self) -> Decimal:
+        return sum((line.amounts.net for line in self.lines), ZERO)
+
+    @property
+    def tax_amount(self) -> Decimal:
+        return sum((line.amounts.tax for line in self.lines), ZERO)
+
+    @property
+    def total(self) -> Decimal:
+        return self.subtotal + self.tax_amount
+
+    @property
+    def coverage(self) -> float:
+        """The smallest of available / quantity over the lines."""
+        return min(line.available / line.quantity for line in self.lines)
+
+
+OFFERED = (
+    "SELECT w.product_id, o.id, o.vendor_id, p.name, p.sku, w.quantity, o.vendor_price, p.tax_rate,"
+    " o.stock - o.reserved, p.min_quantity, p.max_quantity"
+    " FROM unnest(%(products)s::bigint[], %(quantities)s::int[]) AS w (product_id, quantity)"
+    " JOIN products p ON p.id = w.product_id AND p.is_active AND p.deleted_at IS NULL"
+    " JOIN vendor_products o ON o.product_id = p.id AND o.is_available AND o.deleted_at IS NULL"
+    " JOIN vendors v ON v.id = o.vendor_id AND v.is_approved AND NOT v.is_blocked AND v.deleted_at IS NULL"
+)
+
+
+def baskets(quantities: Mapping[int, int], *, vendor_id: int | None = None) -> list[Basket]:
+    """Return, per approved vendor that offers any wanted product (id → packs), what it offers.
+
+    Lines come in product order. One statement.
+    """
+    products = sorted(quantities)
+    only = " WHERE o.vendor_id = %(vendor)s" if vendor_id is not None else ""
+    rows = sql.fetch(
+        f"{OFFERED}{only} ORDER BY o.vendor_id, w.product_id",
+        {
+            "products": products,
+            "quantities": [quantities[p] for p in products],
+            "vendor": vendor_id,
+        },
+    )
+    by_vendor: dict[int, list[OfferedLine]] = {}
+    for row in rows:
+        line = OfferedLine(*row)
+        by_vendor.setdefault(line.vendor_id, []).append(line)
+    return [Basket(vendor, tuple(lines)) for vendor, lines in by_vendor.items()]
+
+
+def unknown_products(product_ids: Sequence[int]) -> set[int]:
+    """Those ids that no active product has."""
+    rows = sql.fetch(
+        "SELECT id FROM products WHERE id = ANY(%s) AND is_active AND deleted_at IS NULL",
+        [list(product_ids)],
+    )
+    return set(product_ids) - {row[0] for row in rows}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A retailer's standing towards one vendor. Amounts are NPR; `account_id` None: no account yet."""
+
+    is_approved: bool
+    is_blocked: bool
+    blocked_reason: str
+    platform_limit: Decimal
+    platform_exposure: Decimal
+    has_late_due: bool
+    account_id: int | None
+    account_limit: Decimal | None
+    account_exposure: Decimal
+    account_frozen: bool
+
+    @property
+    def available(self) -> Decimal:
+        """Credit left for an order from this vendor, never negative."""
+        free = self.platform_limit - self.platform_exposure
+        if self.account_limit is not None:
+            free = min(free, self.account_limit - self.account_exposure)
+        return max(free, ZERO)
+
+
+def standing(*, retailer_id: int, vendor_id: int | None, hold_days: int) -> Standing | None:
+    """Return the retailer's standing, or None when there is no such retailer. One statement.
+
+    `has_late_due`: an invoice is more than `hold_days` days past its due date (Kathmandu's calendar).
+    """
+    row = sql.fetch_one(
+        "SELECT r.is_approved, r.is_blocked, r.blocked_reason, r.credit_limit,"
+        " r.outstanding_debt + r.reserved_credit,"
+        " EXISTS (SELECT FROM orders o WHERE o.retailer_id = r.id AND o.due_date IS NOT NULL"
+        " AND o.due_amount > 0"
+        " AND o.due_date < (now() AT TIME ZONE 'Asia/Kathmandu')::date - %(hold)s::int),"
+        " a.id, a.credit_limit, coalesce(a.balance + a.reserved, 0), coalesce(a.is_frozen, false)"
+        " FROM retailers r LEFT JOIN credit_accounts a"
+        " ON a.retailer_id = r.id AND a.vendor_id = %(vendor)s"
+        " WHERE r.id = %(retailer)s AND r.deleted_at IS NULL",
+        {"retailer": retailer_id, "vendor": vendor_id, "hold": hold_days},
+    )
+    return Standing(*row) if row else None
+
+
+CANDIDATES = (
+    "WITH wanted AS (SELECT i.product_id, i.quantity, i.offer_id FROM order_items i"
+    " WHERE i.order_id = %(order)s),"
+    " served AS (SELECT o.vendor_id, sum(round(w.quantity * o.vendor_price, 2)"
+    " + round(round(w.quantity * o.vendor_price, 2) * p.tax_rate / 100, 2)) AS total,"
+    " min((o.stock - o.reserved + CASE WHEN o.id = w.offer_id THEN w.quantity ELSE 0 END)::float"
+    " / w.quantity) AS coverage"
+    " FROM wanted w JOIN products p ON p.id = w.product_id AND p.is_active AND p.deleted_at IS NULL"
+    " JOIN vendor_products o ON o.product_id = w.product_id AND o.is_available AND o.deleted_at IS NULL"
+    " GROUP BY o.vendor_id HAVING count(*) = (SELECT count(*) FROM wanted))"
+    " SELECT s.vendor_id, s.total, s.coverage, v.municipality, v.district, v.province,"
+    " (SELECT count(*) FROM orders x WHERE x.vendor_id = v.id"
+    " AND x.status IN ('PENDING', 'ACCEPTED', 'PACKING', 'DISPATCHED', 'OUT_FOR_DELIVERY')),"
+    " v.orders_accepted::float / nullif(v.orders_offered, 0),"
+    " v.orders_delivered::float / nullif(v.orders_accepted, 0),"
+    " v.orders_cancelled::float / nullif(v.orders_accepted, 0),"
+    " v.fulfilment_hours::float"
+    " FROM served s JOIN vendors v ON v.id = s.vendor_id"
+    " AND v.is_approved AND NOT v.is_blocked AND v.deleted_at IS NULL"
+    " JOIN orders this ON this.id = %(order)s"
+    " LEFT JOIN credit_accounts a ON a.retailer_id = this.retailer_id AND a.vendor_id = v.id"
+    " WHERE s.coverage >= 1 AND s.total <= this.agreed_total"
+    " AND (this.payment_terms = 'CASH' OR v.id = this.vendor_id OR a.id IS NULL"
+    " OR (NOT a.is_frozen AND (a.credit_limit IS NULL"
+    " OR a.balance + a.reserved + s.total <= a.credit_limit)))"
+    " AND NOT EXISTS (SELECT FROM vendor_order_acceptances q"
+    " WHERE q.order_id = %(order)s AND q.vendor_id = v.id)"
+)
+
+
+def candidates(order_id: int) -> list[Candidate]:
+    """Vendors that could take the order as it stands and were not asked yet. One statement.
+
+    They are approved, offer every line in the quantity, at no higher total than was agreed, and
+    their account with the retailer has room for it.
+    """
+    names = (
+        "vendor_id",
+        "total",
+        "coverage",
+        "municipality",
+        "district",
+        "province",
+        "open_orders",
+        "acceptance_rate",
+        "completion_rate",
+        "cancellation_rate",
+        "fulfilment_hours",
+    )
+    return [
+        Candidate(**dict(zip(names, row, strict=True)))
+        for row in sql.fetch(CANDIDATES, {"order": order_id})
+    ]

@@ -1,0 +1,64 @@
+"""Complete and cancel."""
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from credit import services as credit
+from khaacho import events
+from khaacho.actors import Actor, require_tenant
+from khaacho.enums import Role
+from khaacho.exceptions import Forbidden, Invalid
+from orders.enums import UNDISPATCHED, AcceptanceStatus, OrderStatus, PaymentTerms
+from orders.events import OrderCancelled, OrderCompleted
+from orders.exceptions import IllegalTransition
+from orders.models import Order, OrderItem, VendorOrderAcceptance
+from orders.services.transitions import check_edge, lock_order, move
+from vendors import services as vendors
+from vendors.services import StockChange
+
+
+@transaction.atomic
+def complete_order(*, order_id: int, actor: Actor) -> Order:
+    """Close a DELIVERED order: its retailer, staff, or the system after three days."""
+    order = lock_order(order_id, actor=actor)
+    if actor.role == Role.VENDOR:
+        raise Forbidden("The shop or staff complete an order.")
+    move(order, OrderStatus.COMPLETED)
+    events.publish(OrderCompleted(order_id=order.pk))
+    return order
+
+
+@transaction.atomic
+def cancel_order(*, order_id: int, reason: str, actor: Actor) -> Order:
+    """Give an order up: stock and credit are released.
+
+    The retailer may until it is dispatched, its vendor and staff until it is delivered; after that
+    there are returns. Raises Invalid without a reason, IllegalTransition.
+    """
+    if not reason.strip():
+        raise Invalid(errors={"reason": ["A reason is needed."]})
+    order = lock_order(order_id, actor=actor, reason=reason)
+    require_tenant(actor, retailer_id=order.retailer_id, vendor_id=order.vendor_id)
+    check_edge(order, OrderStatus.CANCELLED)
+    before_dispatch = order.status in UNDISPATCHED
+    if actor.role == Role.RETAILER and not before_dispatch:
+        raise IllegalTransition(
+            f"Order {order.order_number} is {order.status}: ask the vendor to cancel it.",
+            current_status=order.status,
+        )
+    VendorOrderAcceptance.objects.filter(order=order, status=AcceptanceStatus.PENDING).update(
+        status=AcceptanceStatus.WITHDRAWN, answered_at=Now(), reason="the order was cancelled"
+    )
+    move(order, OrderStatus.CANCELLED, cancel_reason=reason[:300])
+    if order.payment_terms == PaymentTerms.CREDIT:
+        credit.release(retailer_id=order.retailer_id, vendor_id=order.vendor_id, amount=order.total)
+    vendors.move_stock(
+        {
+            item.offer_id: StockChange(reserved=-item.quantity)
+            if before_dispatch
+            else StockChange(on_hand=item.quantity)
+            for item in OrderItem.objects.filter(order=order)
+        }
+    )
+    events.publish(OrderCancelled(order_id=order.pk))
+    return order

@@ -1,0 +1,133 @@
+"""Plain functions that build state through the services, with exact and boring figures."""
+
+from decimal import Decimal
+from itertools import count
+
+from credit import services as credit
+from credit.models import Retailer
+from khaacho.actors import SYSTEM, Actor
+from khaacho.enums import Role
+from khaacho.models import User
+from orders import services as orders
+from orders.enums import PaymentTerms
+from orders.models import Order
+from orders.services import Line, OrderRequest
+from vendors import services as vendors
+from vendors.models import Product, Vendor, VendorProduct
+from vendors.services import Place
+
+_numbers = count(1)
+HOME = Place(municipality="Birendranagar", district="Surkhet", province="Karnali")
+
+
+def phone() -> str:
+    return f"+97798{next(_numbers):08d}"
+
+
+def make_user(role: Role = Role.OPERATOR, **fields) -> User:
+    return User.objects.create_user(phone(), "correct horse", name="Sita", role=role, **fields)
+
+
+def make_actor(role: Role = Role.OPERATOR) -> Actor:
+    user = make_user(role)
+    return Actor(user_id=user.pk, role=role, name=user.name)
+
+
+def make_vendor(*, approved: bool = True, place: Place = HOME) -> Vendor:
+    vendor = vendors.register_vendor(
+        phone=phone(),
+        name="Ram",
+        password="correct horse",
+        business_name=f"Traders {next(_numbers)}",
+        place=place,
+        actor=SYSTEM,
+    )
+    return vendors.approve_vendor(vendor_id=vendor.pk, actor=SYSTEM) if approved else vendor
+
+
+def make_retailer(
+    *, credit_limit: Decimal | int = 100_000, approved: bool = True, place: Place = HOME
+) -> Retailer:
+    retailer = credit.register_retailer(
+        phone=phone(),
+        name="Hari",
+        password="correct horse",
+        shop_name=f"Shop {next(_numbers)}",
+        place=place,
+    )
+    if not approved:
+        return retailer
+    return credit.approve_retailer(
+        retailer_id=retailer.pk, actor=SYSTEM, credit_limit=Decimal(credit_limit)
+    )
+
+
+def make_product(*, tax_rate: int = 0, **fields) -> Product:
+    number = next(_numbers)
+    defaults = {
+        "sku": f"SKU-{number}",
+        "name": f"Rice {number}",
+        "category": "Rice",
+        "tax_rate": tax_rate,
+    }
+    return Product.objects.create(**defaults | fields)
+
+
+def make_offer(
+    vendor: Vendor | None = None,
+    product: Product | None = None,
+    *,
+    price: Decimal | int = 100,
+    stock: int = 100,
+) -> VendorProduct:
+    return vendors.create_offer(
+        vendor_id=(vendor or make_vendor()).pk,
+        product_id=(product or make_product()).pk,
+        vendor_price=Decimal(price),
+        stock=stock,
+        actor=SYSTEM,
+    )
+
+
+def retailer_actor(retailer: Retailer) -> Actor:
+    return Actor(user_id=retailer.user_id, role=Role.RETAILER, retailer_id=retailer.pk)
+
+
+def vendor_actor(vendor: Vendor) -> Actor:
+    return Actor(user_id=vendor.user_id, role=Role.VENDOR, vendor_id=vendor.pk)
+
+
+def make_order(
+    retailer: Retailer,
+    *offers: VendorProduct,
+    quantity: int = 1,
+    terms: PaymentTerms = PaymentTerms.CREDIT,
+    named: bool = True,
+) -> Order:
+    request = OrderRequest(
+        retailer_id=retailer.pk,
+        vendor_id=offers[0].vendor_id if named else None,
+        payment_terms=terms,
+        lines=tuple(Line(offer.product_id, quantity) for offer in offers),
+    )
+    return orders.place_order(request, actor=retailer_actor(retailer))
+
+
+STEPS = {
+    "PENDING": lambda order: orders.route_order(order_id=order.pk),
+    "ACCEPTED": lambda order: orders.accept_order(order_id=order.pk, actor=SYSTEM),
+    "PACKING": lambda order: orders.pack_order(order_id=order.pk, actor=SYSTEM),
+    "DISPATCHED": lambda order: orders.dispatch_order(order_id=order.pk, actor=SYSTEM),
+    "OUT_FOR_DELIVERY": lambda order: orders.send_out_order(order_id=order.pk, actor=SYSTEM),
+    "DELIVERED": lambda order: orders.deliver_order(order_id=order.pk, actor=SYSTEM),
+    "COMPLETED": lambda order: orders.complete_order(order_id=order.pk, actor=SYSTEM),
+}
+
+
+def advance(order: Order, to: str) -> Order:
+    """Take a PLACED order along the straight way to a status."""
+    for status, step in STEPS.items():
+        order = step(order)
+        if status == to:
+            break
+    return order
