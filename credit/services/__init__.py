@@ -2,6 +2,7 @@
 
 from credit.services.exposure import (
     Exposure,
+    approve_excess,
     freeze_account,
     open_account,
     release,
@@ -21,6 +22,7 @@ from credit.services.retailers import (
 __all__ = [
     "Entry",
     "Exposure",
+    "approve_excess",
     "approve_retailer",
     "block_retailer",
     "change_limit",

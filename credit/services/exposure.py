@@ -6,8 +6,8 @@ from decimal import Decimal
 from credit.exceptions import AccountFrozen, CreditLimitExceeded
 from credit.models import CreditAccount, CreditApproval, Retailer
 from khaacho import audit, sql
-from khaacho.actors import Actor
-from khaacho.exceptions import NotFound, Refused
+from khaacho.actors import Actor, require_staff
+from khaacho.exceptions import Forbidden, NotFound, Refused
 from khaacho.money import ZERO
 
 
@@ -93,6 +93,18 @@ def release(*, retailer_id: int, vendor_id: int, amount: Decimal) -> None:
     )
     if row is None:
         raise NotFound
+
+
+def approve_excess(
+    *, account_id: int, amount: Decimal, reason: str, actor: Actor
+) -> CreditApproval:
+    """Let one order of at most `amount` NPR exceed the limits, once. A person does this, with a reason."""
+    require_staff(actor)
+    if actor.user_id is None:
+        raise Forbidden("A person approves an excess.")
+    return CreditApproval.objects.create(
+        account_id=account_id, amount=amount, reason=reason[:300], approved_by_id=actor.user_id
+    )
 
 
 def use_approval(*, approval_id: int, used_for: str) -> None:

@@ -4,10 +4,9 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from credit import services as credit
-from credit.models import CreditApproval
 from khaacho import audit
 from khaacho.actors import Actor, act, require_staff
-from khaacho.exceptions import Conflict, Forbidden, Invalid, NotFound
+from khaacho.exceptions import Conflict, Invalid, NotFound
 from orders.enums import OrderSource, RefusalState
 from orders.exceptions import AlreadyDecided
 from orders.models import Order, OrderRefusal
@@ -24,18 +23,13 @@ def approve_refusal(*, refusal_id: int, reason: str, actor: Actor) -> Order:
     stand in the way of the order now (stock, a block).
     """
     refusal = _lock_open(refusal_id, reason, actor)
-    if actor.user_id is None:
-        raise Forbidden("A person approves an excess.")
     if refusal.code not in APPROVABLE:
         raise Conflict("Only refusals for credit can be approved.")
     request = OrderRequest.from_json(refusal.request)
     basket = find_basket(request)
     account_id = credit.open_account(retailer_id=request.retailer_id, vendor_id=basket.vendor_id)
-    approval = CreditApproval.objects.create(
-        account_id=account_id,
-        amount=basket.total,
-        reason=reason[:300],
-        approved_by_id=actor.user_id,
+    approval = credit.approve_excess(
+        account_id=account_id, amount=basket.total, reason=reason, actor=actor
     )
     order = place_order(request, actor=actor, source=OrderSource.ADMIN, approval=approval)
     _decide(refusal, RefusalState.APPROVED, reason, actor, order)
