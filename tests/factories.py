@@ -3,6 +3,8 @@
 from decimal import Decimal
 from itertools import count
 
+from django.db import connection
+
 from credit import services as credit
 from credit.models import Retailer
 from khaacho.actors import SYSTEM, Actor
@@ -131,3 +133,15 @@ def advance(order: Order, to: str) -> Order:
         if status == to:
             break
     return order
+
+
+def backdate_due(order: Order, days: int) -> None:
+    """Make a delivered order due `days` earlier: what time would do, the database forbids."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE orders DISABLE TRIGGER agreed")
+        cursor.execute(
+            "UPDATE orders SET due_date = due_date - %s::int WHERE id = %s", [days, order.pk]
+        )
+        cursor.execute("ALTER TABLE orders ENABLE TRIGGER agreed")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")

@@ -100,14 +100,15 @@ def test_each_is_refused(world, subtests):
 
 
 def refuse(statement):
-    with (
-        pytest.raises(IntegrityError) as refusal,
-        transaction.atomic(),
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(statement)
-        assert cursor.rowcount != 0, "the statement found nothing to harm"
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with pytest.raises(IntegrityError) as refusal, transaction.atomic():
+        execute(statement)
     cause = refusal.value.__cause__
     assert isinstance(cause, psycopg.Error)
     assert cause.sqlstate.startswith(REFUSALS)
+
+
+def execute(statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        assert cursor.rowcount != 0, "the statement found nothing to harm"
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

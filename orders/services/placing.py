@@ -29,6 +29,7 @@ from orders.models import Order, OrderRefusal
 from orders.selectors import Basket, Standing
 from vendors import services as vendors
 from vendors.exceptions import InsufficientStock
+from vendors.models import Vendor
 from vendors.services import StockChange
 
 MAX_LINES = 200
@@ -209,6 +210,8 @@ def find_basket(request: OrderRequest) -> Basket:
 
 def _nothing_whole(request: OrderRequest, offered: Iterable[Basket]) -> Refused | Invalid:
     wanted = request.quantities()
+    if request.vendor_id is not None and not Vendor.objects.filter(pk=request.vendor_id).exists():
+        return Invalid(errors={"vendor_id": ["There is no such vendor."]})
     if unknown := selectors.unknown_products(list(wanted)):
         return Invalid(errors={"items": [f"There is no product {p}." for p in sorted(unknown)]})
     if request.vendor_id is None:

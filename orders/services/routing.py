@@ -22,7 +22,8 @@ from orders.routing import Destination, Scored, rank
 from orders.selectors import Basket
 from orders.services.transitions import check_edge, lock_order, move
 from vendors import services as vendors
-from vendors.exceptions import InsufficientStock
+from vendors.exceptions import InsufficientStock, VendorNotApproved
+from vendors.models import Vendor
 from vendors.services import StockChange
 
 
@@ -40,10 +41,15 @@ def route_order(*, order_id: int) -> Order:
 
 @transaction.atomic
 def accept_order(*, order_id: int, actor: Actor) -> Order:
-    """The asked vendor (or staff for it) takes the order. Raises IllegalTransition, NotFound."""
+    """The asked vendor (or staff for it) takes the order.
+
+    Raises NotFound, IllegalTransition, VendorNotApproved for one that may not trade (any more).
+    """
     order = lock_order(order_id, actor=actor)
     require_tenant(actor, vendor_id=order.vendor_id)
     check_edge(order, OrderStatus.ACCEPTED)
+    if not Vendor.objects.approved().filter(pk=order.vendor_id).exists():
+        raise VendorNotApproved
     _answer(order, AcceptanceStatus.ACCEPTED, actor)
     move(order, OrderStatus.ACCEPTED)
     events.publish(OrderAccepted(order_id=order.pk))
@@ -99,9 +105,10 @@ def _ask_next(order: Order) -> Order:
     """Ask the best candidate not asked before; the order's vendor, prices, stock and credit follow."""
     asked = VendorOrderAcceptance.objects.filter(order=order).count()
     ranking = _ranking(order) if asked < settings.MAX_VENDORS_ASKED else []
+    choices = ranking
     if asked == 0 and order.vendor_named:
-        ranking = [s for s in ranking if s.vendor_id == order.vendor_id] or ranking
-    for choice in ranking:
+        choices = [s for s in ranking if s.vendor_id == order.vendor_id] or ranking
+    for choice in choices:
         if choice.vendor_id == order.vendor_id or _hand_over(order, choice.vendor_id):
             return _ask(order, choice, ranking)
     return _give_up(order)

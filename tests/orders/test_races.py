@@ -2,6 +2,7 @@
 
 import threading
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.db import connection, connections, transaction
@@ -149,8 +150,8 @@ def test_two_vendors_accept_one_order():
 
     outcomes = race(
         *(
-            lambda a=vendor_actor(o.vendor): services.accept_order(order_id=order.pk, actor=a)
-            for o in (first, second)
+            partial(services.accept_order, order_id=order.pk, actor=vendor_actor(offer.vendor))
+            for offer in (first, second)
             for _ in range(5)
         )
     )

@@ -58,7 +58,9 @@ def test_an_order_from_placing_to_paid():
         Decimal("-120.00"),
         Decimal("120.00"),
     ]
-    assert list(OrderStatusLog.objects.order_by("sequence").values_list("to_status", flat=True)) == [
+    assert list(
+        OrderStatusLog.objects.order_by("sequence").values_list("to_status", flat=True)
+    ) == [
         "PLACED",
         "PENDING",
         "ACCEPTED",
