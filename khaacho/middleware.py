@@ -4,13 +4,15 @@ import re
 import uuid
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from khaacho import logs
-from khaacho.api.problems import problem
+from khaacho.api import problems
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
 
 def request_id(get_response: Handler) -> Handler:
@@ -30,18 +32,33 @@ def request_id(get_response: Handler) -> Handler:
     return middleware
 
 
-def api_errors(get_response: Handler) -> Handler:
-    """Turn Django's own HTML answers on API paths (404, 400, 413 …) into problem documents."""
+class APIErrors:
+    """Let nothing but problem documents leave API paths: no HTML, no traceback, in debug mode either."""
 
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = get_response(request)
-        if (
-            request.path.startswith("/api/")
-            and response.status_code >= 400
-            and isinstance(response, HttpResponse)
-            and response.headers.get("Content-Type", "").startswith("text/html")
-        ):
-            return problem(response.status_code)
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not problems.is_api(request):
+            return self.get_response(request)
+        if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path_info:
+            return problems.problem(400, "invalid", "The address contains a NUL character.")
+        if "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length"):
+            # WSGI reads no further than Content-Length: such a body would pass for an empty one
+            return problems.problem(411, "length_required", "Send the body with Content-Length.")
+        response = self.get_response(request)
+        if response.status_code >= 400 and _is_html(response):
+            kept = {name: response[name] for name in _KEPT_HEADERS if name in response}
+            return problems.problem(response.status_code, headers=kept)
         return response
 
-    return middleware
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer what a view that is not DRF's raised."""
+        return problems.answer(error, request) if problems.is_api(request) else None
+
+
+def _is_html(response: HttpResponseBase) -> bool:
+    return response.headers.get("Content-Type", "").startswith("text/html")
+
+
+api_errors = APIErrors

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
+from kombu import Queue
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
@@ -91,16 +92,45 @@ CACHES = {
     }
 }
 
+# Celery carries pointers to jobs and nothing else: no results, no retries, no ETA (docs/jobs.md).
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # PostgreSQL remembers the work, so that Redis need not remember who took which message. With
+    # kombu's emulated acknowledgements a worker dies when Redis restarts under a running job.
+    "ack_emulation": False,
+    # Of workers, who may wait longer than a request; khaacho/broker.py has its own timeouts.
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # wait for Redis for ever
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # also while Redis is loading, read-only or full
+CELERY_TASK_QUEUES = [
+    Queue(name, routing_key=name)
+    for name in (
+        "whatsapp",
+        "credit_score",
+        "order_routing",
+        "payment_reminders",
+        "reports",
+        "order_processing",
+    )
+]
+CELERY_TASK_DEFAULT_QUEUE = "order_processing"
+CELERY_TASK_CREATE_MISSING_QUEUES = False  # a typo in `worker -Q` stops the start
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None  # there are no results, so beat needs no task that cleans them up
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_DB_REUSE_MAX = 500  # else the database connection is opened anew for each job
 CELERY_TIMEZONE = "Asia/Kathmandu"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "khaacho.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
@@ -210,7 +240,7 @@ API_BODY_MAX_BYTES = 1024 * 1024
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["khaacho.api.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["khaacho.api.permissions.SignedIn"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["khaacho.api.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["khaacho.api.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "khaacho.api.pagination.Pagination",
     "DEFAULT_FILTER_BACKENDS": [
@@ -221,7 +251,9 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "khaacho.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
-    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "DEFAULT_METADATA_CLASS": None,
+    # proxies of ours in front, whose X-Forwarded-For is believed; 0 believes only the connection
+    "NUM_PROXIES": env.int("TRUSTED_PROXIES", 0),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Khaacho",

@@ -1,6 +1,20 @@
 """Routes. Apps are named as strings only, so that the bottom package stays at the bottom."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    path("", include("monitoring.api.probes")),
+    path("api/v1/", include("khaacho.api.urls")),
+    path("api/v1/", include("vendors.api.urls")),
+    path("api/v1/", include("credit.api.urls")),
+    path("api/v1/", include("orders.api.urls")),
+    path("api/v1/", include("payments.api.urls")),
+    path("api/v1/", include("whatsapp.api.urls")),
+    path("api/v1/", include("monitoring.api.urls")),
+]
+handler400 = "khaacho.api.problems.handler400"
+handler403 = "khaacho.api.problems.handler403"
+handler404 = "khaacho.api.problems.handler404"
+handler500 = "khaacho.api.problems.handler500"
