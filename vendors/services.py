@@ -1,6 +1,6 @@
 """Verbs on vendors, offers and stock."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -8,10 +8,11 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from khaacho import audit, sql
-from khaacho.actors import Actor, act, require_staff, require_tenant
+from khaacho.actors import SYSTEM, Actor, act, require_staff, require_tenant
 from khaacho.enums import Role
-from khaacho.exceptions import Conflict, Invalid, NotFound
+from khaacho.exceptions import Conflict, Invalid, KhaachoError, NotFound
 from khaacho.models import User
+from vendors.catalogue import FIELDS, CatalogueRow
 from vendors.exceptions import InsufficientStock, OfferExists, StockBelowReserved
 from vendors.models import Product, Vendor, VendorProduct
 
@@ -219,6 +220,111 @@ def _write_offer(
     return offer
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfferRow:
+    """One row of a vendor's price list (NPR, packs); None leaves as it is."""
+
+    product_id: int
+    vendor_price: Decimal | None = None
+    stock: int | None = None
+    stock_delta: int | None = None
+    is_available: bool | None = None
+
+
+@dataclass(frozen=True)
+class RowOutcome:
+    """What became of a row: the offer as written, or the error that refused it."""
+
+    offer: VendorProduct | None = None
+    is_new: bool = False
+    error: KhaachoError | None = None
+
+
+@transaction.atomic
+def import_offers(*, vendor_id: int, rows: Sequence[OfferRow], actor: Actor) -> list[RowOutcome]:
+    """Create, change or bring back offers by product; a row that is refused stops no other.
+
+    Locks the vendor, then its offers in id order. At most eight statements, however many rows.
+    """
+    act(actor)
+    require_tenant(actor, vendor_id=vendor_id)
+    lock_vendor(vendor_id)
+    wanted = {row.product_id for row in rows}
+    known = set(Product.objects.active().filter(pk__in=wanted).values_list("pk", flat=True))
+    locked = VendorProduct.objects.select_for_update(of=("self",), no_key=True)
+    offers = {
+        offer.product_id: offer
+        for offer in locked.filter(vendor_id=vendor_id, product_id__in=wanted).order_by("pk")
+    }
+    outcomes: list[RowOutcome] = []
+    for row in rows:
+        try:
+            if row.product_id not in known:
+                raise Invalid(
+                    errors={"product_id": ["There is no such product, or it came before."]}
+                )
+            known.remove(row.product_id)
+            offer = offers.get(row.product_id) or VendorProduct(
+                vendor_id=vendor_id, product_id=row.product_id
+            )
+            outcomes.append(_read_row(row, offer))
+        except KhaachoError as error:
+            outcomes.append(RowOutcome(error=error))
+    written = [outcome.offer for outcome in outcomes if outcome.offer is not None]
+    VendorProduct.objects.bulk_create(
+        [offer for offer in written if offer.product_id not in offers]
+    )
+    _write_rows([offer for offer in written if offer.product_id in offers])
+    return outcomes
+
+
+def _read_row(row: OfferRow, offer: VendorProduct) -> RowOutcome:
+    """Put the row's figures on the offer, unsaved. Raises Invalid, StockBelowReserved."""
+    is_new = offer._state.adding or offer.deleted_at is not None
+    errors: dict[str, list[str]] = {}
+    if is_new and row.vendor_price is None:
+        errors["price"] = ["A new offer needs a price."]
+    if is_new and row.stock_delta is not None:
+        errors["stock_delta"] = ["A new offer needs stock instead."]
+    if row.stock is not None and row.stock_delta is not None:
+        errors["stock_delta"] = ["Give either stock or stock_delta."]
+    if errors:
+        raise Invalid(errors=errors)
+    stock = _new_stock(row, offer, is_new=is_new)
+    _check_offer(vendor_price=row.vendor_price, stock=stock)
+    if stock < offer.reserved:
+        raise StockBelowReserved(
+            f"{offer.reserved} packs are reserved by orders.", reserved=offer.reserved
+        )
+    offer.stock = stock
+    offer.vendor_price = row.vendor_price or offer.vendor_price
+    if row.is_available is not None or is_new:
+        offer.is_available = row.is_available is not False
+    offer.deleted_at = None
+    return RowOutcome(offer, is_new)
+
+
+def _new_stock(row: OfferRow, offer: VendorProduct, *, is_new: bool) -> int:
+    if row.stock is not None:
+        return row.stock
+    return offer.reserved if is_new else offer.stock + (row.stock_delta or 0)
+
+
+def _write_rows(offers: Sequence[VendorProduct]) -> None:
+    sql.execute(
+        "UPDATE vendor_products o SET vendor_price = r.price, stock = r.stock,"
+        " is_available = r.available, deleted_at = NULL, updated_at = now()"
+        " FROM unnest(%s::bigint[], %s::numeric[], %s::int[], %s::bool[])"
+        " AS r (id, price, stock, available) WHERE o.id = r.id",
+        [
+            [offer.pk for offer in offers],
+            [offer.vendor_price for offer in offers],
+            [offer.stock for offer in offers],
+            [offer.is_available for offer in offers],
+        ],
+    )
+
+
 @dataclass(frozen=True)
 class StockChange:
     """A change of one offer's packs: promised to orders, and on hand."""
@@ -291,3 +397,50 @@ def record_statistics(vendor_id: int, figures: Statistics) -> None:
         rating=figures.rating,
         statistics_at=Now(),
     )
+
+
+@dataclass(frozen=True)
+class ImportCounts:
+    created: int
+    updated: int
+    unchanged: int
+
+
+IMPORT_BATCH = 2000
+
+
+@transaction.atomic
+def import_products(
+    rows: Sequence[CatalogueRow],
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    actor: Actor = SYSTEM,
+) -> ImportCounts:
+    """Create or update products by SKU; all in one transaction, a few statements per 2,000 rows.
+
+    Rows that change nothing are not written. `progress` is called with rows done and in all.
+    """
+    act(actor)
+    require_staff(actor)
+    counts = {"created": 0, "updated": 0, "unchanged": 0}
+    for start in range(0, len(rows), IMPORT_BATCH):
+        batch = rows[start : start + IMPORT_BATCH]
+        present = {
+            values["sku"]: values
+            for values in Product.objects.filter(sku__in=[row.sku for row in batch]).values(*FIELDS)
+        }
+        changed = [row for row in batch if present.get(row.sku) != vars(row)]
+        new = sum(row.sku not in present for row in changed)
+        counts["created"] += new
+        counts["updated"] += len(changed) - new
+        counts["unchanged"] += len(batch) - len(changed)
+        if not dry_run:
+            Product.objects.bulk_create(
+                [Product(**vars(row), updated_at=Now()) for row in changed],
+                update_conflicts=True,
+                unique_fields=["sku"],
+                update_fields=[*(name for name in FIELDS if name != "sku"), "updated_at"],
+            )
+        progress(min(start + IMPORT_BATCH, len(rows)), len(rows))
+    return ImportCounts(**counts)
