@@ -3,3 +3,16 @@ from django.apps import AppConfig
 
 class MonitoringConfig(AppConfig):
     name = "monitoring"
+
+    def ready(self) -> None:
+        from khaacho import jobs, schedules
+        from khaacho.enums import Queue
+
+        jobs.register(
+            "monitoring.reconcile",
+            "monitoring.tasks.reconcile",
+            queue=Queue.REPORTS,
+            soft_limit=540,
+            hard_limit=600,
+        )
+        schedules.register("nightly reconciliation", "monitoring.reconcile", at=(3, 0))

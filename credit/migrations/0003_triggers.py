@@ -9,7 +9,7 @@ CREATE FUNCTION credit_ledger_hash(entry credit_ledgers) RETURNS text LANGUAGE s
         entry.previous_hash, entry.account_id, entry.retailer_id, entry.vendor_id, entry.sequence,
         entry.transaction_type, entry.previous_balance::numeric(14,2), entry.amount::numeric(14,2),
         entry.running_balance::numeric(14,2), entry.key, entry.reference, entry.due_date,
-        entry.reverses_id, entry.actor_id, extract(epoch FROM entry.created_at)
+        entry.reverses_id, entry.actor_id, entry.entry_number, entry.note, extract(epoch FROM entry.created_at)
     )::text, 'UTF8')), 'hex')
 $$;
 CREATE FUNCTION credit_ledger_post() RETURNS trigger LANGUAGE plpgsql AS $$
