@@ -13,12 +13,34 @@ class MessageStatus(TextChoices):
     IGNORED = "ignored"
     QUEUED = "queued"
     SENDING = "sending"
+    UNKNOWN = "unknown"
     ACCEPTED = "accepted"
     SENT = "sent"
+    FAILED = "failed"
     DELIVERED = "delivered"
     READ = "read"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
+
+
+INBOUND_STATUSES = (MessageStatus.RECEIVED, MessageStatus.IGNORED)
+# From the lowest to the highest: reports arrive in any order, and the highest seen is shown. FAILED
+# stands below DELIVERED, since what was delivered has arrived whatever else is reported.
+LADDER = (
+    MessageStatus.QUEUED,
+    MessageStatus.SENDING,
+    MessageStatus.UNKNOWN,
+    MessageStatus.ACCEPTED,
+    MessageStatus.SENT,
+    MessageStatus.FAILED,
+    MessageStatus.DELIVERED,
+    MessageStatus.READ,
+)
+
+
+def highest(current: str, reported: str) -> str:
+    """Return the higher of two statuses; a word that is not on the ladder changes nothing."""
+    if reported not in LADDER:
+        return current
+    return max(current, reported, key=lambda status: LADDER.index(MessageStatus(status)))
 
 
 class MessageKind(TextChoices):
@@ -28,3 +50,7 @@ class MessageKind(TextChoices):
     PAYMENT_REMINDER = "payment_reminder"
     BALANCE = "balance"
     GENERIC = "generic"
+
+
+# Worth a second copy when nobody knows whether the first one arrived; a reminder is not.
+SENT_AGAIN = (MessageKind.ORDER_CONFIRMATION, MessageKind.VENDOR_OFFER)

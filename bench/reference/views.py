@@ -70,7 +70,7 @@ class OrderViewSet(ModelViewSet[Order]):
     @transaction.atomic
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         act(SYSTEM)
-        body: dict[str, Any] = dict(request.data)  # type: ignore[arg-type] # an object, in this bench
+        body: dict[str, Any] = dict(request.data)
         retailer = Retailer.objects.select_for_update().get(user_id=request.user.pk or 0)
         wanted = {item["product_id"]: item["quantity"] for item in body["items"]}
         offers = list(
