@@ -1,64 +1,125 @@
 """Publishing pointers to jobs through Celery: bounded in time, and never worth an error.
 
 A dead or hung Redis costs a request one timeout; after that a circuit breaker skips publishing for
-a while, and the sweep publishes what was skipped.
+a while, and the sweep publishes what was skipped. The connection is apart from those of workers,
+whose timeouts are longer.
 """
 
 import logging
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from kombu import Connection
 from kombu.pools import producers
 
-if TYPE_CHECKING:
-    from khaacho.jobs import Kind
-
 log = logging.getLogger(__name__)
 
 BREAKER_SECONDS = 5.0
-_closed_until = 0.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What the broker carries: which job, in which queue, and Celery's limits in seconds."""
+
+    job_id: int
+    queue: str
+    soft_limit: int
+    hard_limit: int
+
+
+@dataclass
+class Breaker:
+    """Open after a failure: then only one caller tries every BREAKER_SECONDS, and no other waits."""
+
+    open_until: float = 0.0
+
+    def permits(self) -> bool:
+        now = time.monotonic()
+        if now < self.open_until:
+            return False
+        if self.open_until:
+            self.open_until = now + BREAKER_SECONDS
+        return True
+
+    def trip(self) -> None:
+        self.open_until = time.monotonic() + BREAKER_SECONDS
+
+    def reset(self) -> None:
+        self.open_until = 0.0
+
+
+breaker = Breaker()
+
+
+def publish(pointers: Sequence[Pointer]) -> bool:
+    """Send Celery pointers in one round trip; return whether the broker took them."""
+
+    def send() -> bool:
+        with _producer() as producer, producer.batch():
+            for pointer in pointers:
+                _send(pointer, producer)
+        return True
+
+    return _bounded(send) or False
+
+
+def depths(queues: Iterable[str]) -> dict[str, int] | None:
+    """Return how many pointers wait in each queue; None when the broker does not answer."""
+
+    def measure() -> dict[str, int]:
+        with _producer() as producer:
+            declare = producer.channel.queue_declare
+            return {queue: declare(queue=queue).message_count for queue in queues}
+
+    return _bounded(measure)
+
+
+def _bounded(work: Callable[[], T]) -> T | None:
+    if not breaker.permits():
+        return None
+    try:
+        result = work()
+    except Exception as error:  # noqa: BLE001 - the fact is committed; no broker failure may undo it
+        breaker.trip()
+        log.warning("broker.failed", extra={"error": repr(error)[:200]})
+        return None
+    breaker.reset()
+    return result
+
+
+@contextmanager
+def _producer() -> Iterator[Any]:
+    connection = _connection(settings.CELERY_BROKER_URL, settings.REDIS_TIMEOUT)
+    pool = producers[connection]
+    with pool.acquire(block=True, timeout=settings.REDIS_TIMEOUT) as producer:
+        yield producer
 
 
 @cache
-def _connection() -> Connection:
-    timeout = settings.REDIS_TIMEOUT
-    return Connection(
-        settings.CELERY_BROKER_URL,
-        transport_options={
-            "socket_timeout": timeout,
-            "socket_connect_timeout": timeout,
-            "retry_on_timeout": False,
-            "max_retries": 0,
-        },
-        connect_timeout=timeout,
-    )
+def _connection(url: str, timeout: float) -> Connection:
+    options = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry_on_timeout": False,
+        "max_retries": 0,
+    }
+    return Connection(url, transport_options=options, connect_timeout=timeout)
 
 
-def publish(job_id: int, kind: "Kind") -> bool:
-    """Send Celery a pointer to a job; return whether the broker took it."""
-    global _closed_until  # noqa: PLW0603 - the breaker is this process's own memory
-    if time.monotonic() < _closed_until:
-        return False
-    try:
-        _send(job_id, kind)
-    except Exception as error:  # noqa: BLE001 - the fact is committed; no broker failure may undo it
-        _closed_until = time.monotonic() + BREAKER_SECONDS
-        log.warning("broker.publish_failed", extra={"job_id": job_id, "error": repr(error)[:200]})
-        return False
-    return True
-
-
-def _send(job_id: int, kind: "Kind") -> None:
+def _send(pointer: Pointer, producer: Any) -> None:
     from khaacho.tasks import run_job  # noqa: PLC0415 - the task imports jobs, which imports this
 
-    options: dict[str, Any] = {
-        "queue": kind.queue.value,
-        "soft_time_limit": kind.soft_limit,
-        "time_limit": kind.hard_limit,
-        "retry": False,
-    }
-    with producers[_connection()].acquire(block=True, timeout=settings.REDIS_TIMEOUT) as producer:
-        run_job.apply_async(args=[job_id], producer=producer, **options)
+    run_job.apply_async(
+        args=(pointer.job_id,),
+        producer=producer,
+        queue=pointer.queue,
+        soft_time_limit=pointer.soft_limit,
+        time_limit=pointer.hard_limit,
+        retry=False,
+    )

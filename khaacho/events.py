@@ -4,7 +4,6 @@ An event is a frozen dataclass in its publisher's `events.py`, past tense, ids a
 A handler is a dotted path in the subscriber's `handlers.py`; it is idempotent and receives the event.
 """
 
-from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,26 +23,34 @@ class Event:
         return ""
 
 
-_subscribers: dict[str, list[str]] = defaultdict(list)
+_subscribers: dict[str, list[str]] = {}
 _events: dict[str, type[Event]] = {}
 
 
 def subscribe(event: type[Event], handler: str, *, queue: Queue = Queue.ORDER_PROCESSING) -> None:
-    """Have `handler` called, as a job of `queue`, for each published event of that type."""
+    """Have `handler` called, as a job of `queue`, for each published event of exactly that type.
+
+    Raises ValueError when another event has the same name, which jobs could not tell apart.
+    """
+    if _events.setdefault(event.__name__, event) is not event:
+        raise ValueError(f"two events are called {event.__name__}")
     kind = f"{event.__name__}>{handler}"
-    _events[event.__name__] = event
-    if kind not in _subscribers[event.__name__]:
-        _subscribers[event.__name__].append(kind)
     jobs.register(kind, "khaacho.events.deliver", queue=queue)
+    kinds = _subscribers.setdefault(event.__name__, [])
+    if kind not in kinds:
+        kinds.append(kind)
 
 
 def publish(*facts: Event) -> None:
-    """Insert one job per fact and subscriber in the caller's transaction. One statement."""
+    """Insert one job per fact and subscriber in the caller's transaction. One statement.
+
+    Raises TransactionManagementError outside a transaction, whether or not anyone subscribed.
+    """
     jobs.enqueue_many(
         [
             (kind, {"kind": kind, "event": asdict(fact)}, fact.reference)
             for fact in facts
-            for kind in _subscribers[type(fact).__name__]
+            for kind in _subscribers.get(type(fact).__name__, ())
         ]
     )
 

@@ -2,19 +2,31 @@
 
 import json
 import logging
+import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+# The request that started it all; the jobs that follow from a request log with its id.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+job_id: ContextVar[int | None] = ContextVar("job_id", default=None)
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id"}
 
+_SECRET = re.compile(r"\+?\d[\d -]{5,}\d|(?=[\w-]*\d)[A-Za-z0-9_-]{32,}")
+
+
+def scrub(text: str) -> str:
+    """Blank out what may be a phone number or a token, in text that others wrote."""
+    return _SECRET.sub("…", text)
+
 
 class RequestFilter(logging.Filter):
-    """Put the current request's or job's id on each line."""
+    """Put the request's id on each line, and the job's where a job is running."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
+        if (job := job_id.get()) is not None:
+            record.job_id = job
         return True
 
 

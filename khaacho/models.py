@@ -24,7 +24,7 @@ class Sequence(models.Func):
         options = {"width": self.width, "year": self.year}
         return "khaacho.models.Sequence", (self.sequence, self.prefix), options
 
-    def as_sql(self, *_: Any, **__: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, *_: Any, **__: Any) -> tuple[str, list[Any]]:  # type: ignore[override] # it takes no arguments of its own
         year = (
             "to_char(now() AT TIME ZONE 'Asia/Kathmandu', 'YYYY') || '-' || " if self.year else ""
         )

@@ -32,10 +32,11 @@ def line_amounts(quantity: int, unit_price: Decimal, tax_rate: Decimal | int) ->
 
 def format_npr(amount: Decimal) -> str:
     """Return an amount as people in Nepal write it: `NPR 4,12,300.00`."""
-    sign, digits = ("-", -amount) if amount < 0 else ("", amount)
-    whole, paisa = f"{round_money(digits):.2f}".split(".")
+    rounded = round_money(amount)
+    sign = "-" if rounded < 0 else ""
+    whole, paisa = f"{abs(rounded):.2f}".split(".")
     head, tail = whole[:-3], whole[-3:]
-    groups = []
+    groups: list[str] = []
     while head:
         groups.insert(0, head[-2:])
         head = head[:-2]

@@ -1,4 +1,4 @@
-"""Celery's whole part: run the job pointed at, sweep, and insert the jobs of a schedule's slot."""
+"""Celery's whole part: workers run the job pointed at; beat sweeps and inserts the jobs of slots."""
 
 from celery import shared_task
 

@@ -7,7 +7,7 @@ from khaacho import schedules
 
 class Command(BaseCommand):
     help = (
-        "Create the schedule rows of django-celery-beat that are missing; operators' changes stay."
+        "Create the schedule rows of django-celery-beat that are missing; others stay as they are."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -15,6 +15,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name in schedules.missing():
-            self.stdout.write(f"{'would create' if options['dry_run'] else 'created'} {name}")
-            if not options["dry_run"]:
-                schedules.create(name)
+            if options["dry_run"]:
+                self.stdout.write(f"would create {name}")
+            elif schedules.create(name):
+                self.stdout.write(f"created {name}")
+        for name in schedules.obsolete():
+            self.stdout.write(f"no longer in the code, delete it in the admin: {name}")

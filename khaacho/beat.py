@@ -1,0 +1,51 @@
+"""The clock. Beat does its ticks itself, so that neither Redis nor a busy worker holds time up."""
+
+import time
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db.models import QuerySet
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+
+
+class Row(ModelEntry):  # type: ignore[misc]  # an untyped library
+    def save(self) -> None:
+        """Write when it last ran and nothing else: an operator may be editing the row."""
+        PeriodicTask.objects.filter(pk=self.model.pk).update(
+            last_run_at=self.model.last_run_at, total_run_count=self.model.total_run_count
+        )
+
+
+class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # an untyped library
+    """Calls the due task, one short transaction, where Celery's would publish a message to a worker."""
+
+    Entry = Row
+    producer = None
+
+    def enabled_models_qs(self) -> QuerySet[PeriodicTask]:
+        """Read all rows: the original leaves out what is not due within two hours, so a slot that was
+        missed by more would come a day late.
+        """
+        rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(enabled=True)
+        return rows
+
+    def apply_async(
+        self, entry: Row, producer: object = None, advance: bool = True, **_: Any
+    ) -> Any:
+        close_old_connections()
+        entry = self.reserve(entry) if advance else entry
+        try:
+            result = self.app.tasks[entry.task](*entry.args, **entry.kwargs)
+        except (OperationalError, InterfaceError):
+            self._forget(entry)
+            raise
+        self._do_sync()
+        return result
+
+    def _forget(self, entry: Row) -> None:
+        """Read the rows again in a second: what the database could not do is still due."""
+        self._dirty.discard(entry.name)
+        self._initial_read = True
+        self._heap = None
+        time.sleep(1)

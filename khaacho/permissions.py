@@ -1,0 +1,186 @@
+"""What staff may be allowed to do beyond viewing and editing, and the groups that are allowed it.
+
+Each act of the admin has a permission of its own. They are rows of `auth_permission`, made together
+with the groups by `manage.py sync_groups`; the groups named here are what this file says after every
+run of it, other groups are left alone.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q
+
+# app.model → codename → what it allows. Apps are named as strings only: they lie above this one.
+ACTS: Mapping[str, Mapping[str, str]] = {
+    "khaacho.user": {
+        "add_staff": "Can add a staff member",
+        "reset_password": "Can give a user a new password",
+        "deactivate_user": "Can deactivate a user",
+        "activate_user": "Can activate a user again",
+    },
+    "khaacho.job": {"retry_job": "Can run a dead or waiting job again"},
+    "khaacho.alert": {
+        "acknowledge_alert": "Can acknowledge an alert",
+        "resolve_alert": "Can resolve an alert",
+    },
+    "vendors.vendor": {
+        "register_vendor": "Can register a vendor",
+        "approve_vendor": "Can approve a vendor",
+        "block_vendor": "Can block a vendor",
+        "unblock_vendor": "Can unblock a vendor",
+    },
+    "vendors.vendorproduct": {
+        "create_offer": "Can create an offer",
+        "change_offer": "Can change an offer's price, stock or availability",
+        "withdraw_offer": "Can withdraw an offer",
+    },
+    "credit.retailer": {
+        "register_retailer": "Can register a retailer",
+        "approve_retailer": "Can approve a retailer",
+        "block_retailer": "Can block a retailer",
+        "unblock_retailer": "Can unblock a retailer",
+        "change_platform_limit": "Can change a retailer's platform limit",
+    },
+    "credit.creditaccount": {
+        "change_account_limit": "Can change an account's limit",
+        "change_terms": "Can change an account's payment terms",
+        "freeze_account": "Can freeze an account",
+        "unfreeze_account": "Can unfreeze an account",
+    },
+    "credit.limitchange": {"decide_limit_change": "Can approve or decline a change of a limit"},
+    "orders.order": {
+        "reroute_order": "Can route an order again",
+        "accept_order": "Can accept an order for its vendor",
+        "reject_order": "Can reject an order for its vendor",
+        "pack_order": "Can pack an order",
+        "dispatch_order": "Can dispatch an order",
+        "send_out_order": "Can send an order out for delivery",
+        "deliver_order": "Can deliver an order",
+        "complete_order": "Can complete an order",
+        "cancel_order": "Can cancel an order",
+    },
+    "orders.orderrefusal": {
+        "approve_refusal": "Can approve a refused order once",
+        "decline_refusal": "Can decline a refused order",
+    },
+    "payments.payment": {
+        "record_payment": "Can record a payment",
+        "reverse_payment": "Can reverse a payment",
+        "bounce_cheque": "Can record a bounced cheque",
+    },
+}
+
+_TRADE = (
+    "vendors.view_*",
+    "credit.view_*",
+    "orders.view_*",
+    "payments.view_*",
+    "whatsapp.view_*",
+)
+_DESK = (
+    "khaacho.view_user",
+    "khaacho.view_auditlog",
+    "khaacho.view_job",
+    "khaacho.view_alert",
+)
+_ALERTS = ("khaacho.acknowledge_alert", "khaacho.resolve_alert")
+_STANDING = (
+    "vendors.register_vendor",
+    "vendors.approve_vendor",
+    "vendors.block_vendor",
+    "vendors.unblock_vendor",
+    "credit.register_retailer",
+    "credit.approve_retailer",
+    "credit.block_retailer",
+    "credit.unblock_retailer",
+)
+_CATALOGUE = (
+    "vendors.add_product",
+    "vendors.change_product",
+    "vendors.change_vendor",
+    "vendors.create_offer",
+    "vendors.change_offer",
+    "vendors.withdraw_offer",
+    "credit.change_retailer",
+)
+_CREDIT = (
+    "credit.change_platform_limit",
+    "credit.change_account_limit",
+    "credit.change_terms",
+    "credit.freeze_account",
+    "credit.unfreeze_account",
+    "credit.decide_limit_change",
+    "orders.approve_refusal",
+    "orders.decline_refusal",
+    "payments.record_payment",
+    "payments.reverse_payment",
+    "payments.bounce_cheque",
+)
+_ORDERS = tuple(f"orders.{codename}" for codename in ACTS["orders.order"])
+_USERS = tuple(f"khaacho.{codename}" for codename in ACTS["khaacho.user"])
+_CLOCK = ("django_celery_beat.view_*", "django_celery_beat.change_periodictask")
+
+# `app.view_*` stands for every model of the app.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Owner": (
+        *("khaacho.view_*", "khaacho.change_user", "khaacho.retry_job", "monitoring.view_*"),
+        *("orders.add_fiscalyear", "orders.change_fiscalyear"),
+        *_TRADE,
+        *_ALERTS,
+        *_STANDING,
+        *_CATALOGUE,
+        *_CREDIT,
+        *_ORDERS,
+        *_USERS,
+        *_CLOCK,
+    ),
+    "Operations": (
+        *_TRADE,
+        *_DESK,
+        *_ALERTS,
+        *_STANDING,
+        *_ORDERS,
+        "payments.record_payment",
+        "orders.decline_refusal",
+        "khaacho.retry_job",
+    ),
+    "Credit": (*_TRADE, *_DESK, *_ALERTS, *_STANDING, *_CREDIT),
+    "Catalogue": ("vendors.view_*", "credit.view_retailer", *_CATALOGUE),
+    "Support": (*_TRADE, *_DESK),
+    "Database": (*_DESK, *_ALERTS, *_CLOCK, "monitoring.view_*", "khaacho.retry_job"),
+}
+
+
+@transaction.atomic
+def sync_groups() -> None:
+    """Make the permissions of the acts and give each group exactly its own. Needs migrated tables."""
+    for label, acts in ACTS.items():
+        content_type = ContentType.objects.get_by_natural_key(*label.split("."))
+        for codename, name in acts.items():
+            Permission.objects.update_or_create(
+                content_type=content_type, codename=codename, defaults={"name": name}
+            )
+    for group_name, wanted in GROUPS.items():
+        group, _ = Group.objects.get_or_create(name=group_name)
+        group.permissions.set(_matching(wanted))
+
+
+def _matching(wanted: Iterable[str]) -> list[Permission]:
+    """Return the permissions named. Raises LookupError for a name that stands for none."""
+    condition = Q(pk=None)
+    for name in wanted:
+        condition |= _named(name)
+    found = list(Permission.objects.filter(condition).select_related("content_type"))
+    known = {f"{p.content_type.app_label}.{p.codename}" for p in found}
+    if missing := {name for name in wanted if not name.endswith("*")} - known:
+        raise LookupError(f"no such permissions: {sorted(missing)}")
+    return found
+
+
+def _named(name: str) -> Q:
+    app_label, codename = name.split(".")
+    if codename.endswith("*"):
+        return Q(content_type__app_label=app_label, codename__startswith=codename[:-1])
+    return Q(content_type__app_label=app_label, codename=codename)

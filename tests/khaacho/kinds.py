@@ -1,0 +1,93 @@
+"""Kinds of work for tests. Their effect is a row of sign_in_failures: a plain table that counts."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from khaacho import events, jobs, logs, schedules
+from khaacho.enums import Queue
+from khaacho.events import Event
+from khaacho.models import SignInFailure
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeaBrewed(Event):
+    pot_id: int
+    sort: str
+
+    @property
+    def reference(self) -> str:
+        return f"pot:{self.pot_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeaSpilt(Event):
+    pot_id: int
+
+
+def effects() -> list[str]:
+    return list(SignInFailure.objects.order_by("pk").values_list("phone", flat=True))
+
+
+def note(label: str) -> None:
+    SignInFailure.objects.create(phone=label)
+
+
+def note_slowly(label: str, seconds: float) -> None:
+    note(label)
+    time.sleep(seconds)
+
+
+def note_request() -> None:
+    """Leave the request's id as the effect, and pass it on to another job."""
+    note(logs.request_id.get())
+    jobs.enqueue("test.note", {"label": "child"})
+
+
+def fail(label: str) -> None:
+    note(label)
+    raise RuntimeError("no answer from +977 9812345678, token 3f9a8b7c6d5e4f30aa11bb22cc33dd44")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def call_network(claim: jobs.Claim, label: str) -> None:
+    note(f"{label} {claim.attempts}")
+    jobs.report_progress(claim, 40)
+
+
+def drink(event: TeaBrewed) -> None:
+    note(f"drank {event.sort} of pot {event.pot_id} ({type(event).__name__})")
+
+
+def refuse(event: TeaBrewed) -> None:
+    note("refused")
+    raise ValueError(event.sort)
+
+
+def register() -> None:
+    for name in ("note", "note_slowly", "note_request", "fail"):
+        jobs.register(f"test.{name}", f"tests.khaacho.kinds.{name}", queue=Queue.REPORTS)
+    jobs.register("test.die", "tests.khaacho.kinds.die", queue=Queue.REPORTS, hard_limit=1)
+    jobs.register(
+        "test.short",
+        "tests.khaacho.kinds.note_slowly",
+        queue=Queue.REPORTS,
+        soft_limit=1,
+        hard_limit=2,
+    )
+    jobs.register(
+        "test.call_network",
+        "tests.khaacho.kinds.call_network",
+        queue=Queue.WHATSAPP,
+        atomic=False,
+    )
+    events.subscribe(TeaBrewed, "tests.khaacho.kinds.refuse")
+    events.subscribe(TeaBrewed, "tests.khaacho.kinds.drink", queue=Queue.WHATSAPP)
+    schedules.register("every second", "test.note_request", every=timedelta(seconds=1))
+    schedules.register("every sunday", "test.die", at=(4, 30), weekday=0)
+    schedules.register("every month", "test.fail", at=(5, 0), day=1)
