@@ -1,0 +1,31 @@
+"""What every model's admin is made of: lists, object pages, verbs, panels, timelines."""
+
+from khaacho.adminsite.columns import Column, computed, npr, pretty, sections
+from khaacho.adminsite.filters import OpenFirst, open_first
+from khaacho.adminsite.model_admin import KhaachoModelAdmin
+from khaacho.adminsite.panels import Panel, add_panel
+from khaacho.adminsite.search import Search, by_code, by_number, by_phone, by_text, exactly
+from khaacho.adminsite.timeline import Change, Moment
+from khaacho.adminsite.verbs import Verb
+
+__all__ = [
+    "Change",
+    "Column",
+    "KhaachoModelAdmin",
+    "Moment",
+    "OpenFirst",
+    "Panel",
+    "Search",
+    "Verb",
+    "add_panel",
+    "by_code",
+    "by_number",
+    "by_phone",
+    "by_text",
+    "computed",
+    "exactly",
+    "npr",
+    "open_first",
+    "pretty",
+    "sections",
+]

@@ -1,0 +1,141 @@
+"""A day at the desk, in a real browser: sign in, cancel an order, decide at the credit desk."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from khaacho import permissions
+from khaacho.enums import Role
+from khaacho.models import User
+from orders.enums import RefusalState
+from orders.models import Order, OrderRefusal, OrderStatusLog
+from payments.models import Payment
+from tests.admin.browser import chromium, keep
+from tests.admin.conftest import PASSWORD
+from tests.admin.trade import make_refusal
+from tests.factories import advance, make_offer, make_order, make_retailer, make_user
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True),
+    # the browser's driver runs an event loop in this thread
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def officer(transactional_db, monkeypatch) -> User:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    permissions.sync_groups()
+    return make_user(Role.ADMIN, is_superuser=True)
+
+
+def sign_in(page: Page, address: str, user: User) -> None:
+    page.goto(f"{address}/admin/")
+    page.get_by_label("Phone").fill(user.phone.removeprefix("+977"))
+    page.get_by_label("Password").fill(PASSWORD)
+    keep(page, "sign-in")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#user-tools")).to_contain_text(user.name)
+
+
+def test_cancels_an_order_with_a_reason(live_server, officer: User):
+    shop = make_retailer()
+    order = advance(make_order(shop, make_offer(price=1250), quantity=3), "ACCEPTED")
+    make_order(shop, make_offer())
+    with chromium(live_server.url) as page:
+        sign_in(page, live_server.url, officer)
+        keep(page, "index")
+        page.get_by_role("link", name="Orders", exact=True).last.click()
+        keep(page, "orders")
+        page.get_by_role("link", name=order.order_number).click()
+        keep(page, "order")
+        page.get_by_role("button", name="Cancel order").click()
+        keep(page, "order-cancel")
+        page.get_by_role("button", name="Cancel order").click()
+        expect(page.locator(".errorlist")).to_contain_text("This field is required")
+        keep(page, "order-cancel-error")
+        page.get_by_label("Reason").fill("The shop is closed for the feast.")
+        page.get_by_role("button", name="Cancel order").click()
+        expect(page.locator(".messagelist")).to_contain_text("is cancelled")
+        expect(page.locator(".timeline")).to_contain_text("The shop is closed for the feast.")
+        keep(page, "order-cancelled")
+    order.refresh_from_db()
+    assert order.status == "CANCELLED"
+    assert OrderStatusLog.objects.get(to_status="CANCELLED").actor == officer
+
+
+def test_approves_a_refusal_at_the_credit_desk(live_server, officer: User):
+    refusal = make_refusal(credit_limit=412_300, price=500_000)
+    make_refusal()
+    with chromium(live_server.url) as page:
+        sign_in(page, live_server.url, officer)
+        page.goto(f"{live_server.url}/admin/orders/orderrefusal/")
+        keep(page, "credit-desk")
+        page.get_by_role("link", name=refusal.retailer.shop_name).click()
+        keep(page, "refusal")
+        page.get_by_role("button", name="Approve once").click()
+        page.get_by_label("Reason").fill("Pays every Friday.")
+        keep(page, "refusal-approve")
+        page.get_by_role("button", name="Approve once").click()
+        expect(page.locator(".messagelist")).to_contain_text("is placed")
+        keep(page, "refusal-approved")
+        page.get_by_role("link", name="ORD-").click()
+        expect(page.locator("#content")).to_contain_text("Pays every Friday.")
+        page.goto(f"{live_server.url}/admin/credit/retailer/{refusal.retailer_id}/change/")
+        keep(page, "retailer")
+    refusal.refresh_from_db()
+    assert refusal.state == RefusalState.APPROVED
+    assert refusal.order.retailer_id == refusal.retailer_id
+
+
+def test_cancels_a_selection_and_says_what_it_could_not(live_server, officer: User):
+    ready = [make_order(make_retailer(), make_offer(price=50_000)) for _ in range(2)]
+    closed = advance(make_order(make_retailer(), make_offer()), "DELIVERED")
+    with chromium(live_server.url) as page:
+        sign_in(page, live_server.url, officer)
+        page.goto(f"{live_server.url}/admin/orders/order/")
+        page.locator("#action-toggle").check()
+        page.locator("select[name=action]").select_option("cancel_order")
+        page.get_by_role("button", name="Go").click()
+        expect(page.locator("#content")).to_contain_text("2 of 3 can be done")
+        expect(page.locator("#content")).to_contain_text("NPR 1,00,000.00")
+        keep(page, "bulk")
+        page.get_by_label("Reason").fill("Flooded road.")
+        page.get_by_role("button", name="Cancel order").click()
+        expect(page.locator(".messagelist")).to_contain_text(f"it is delivered: {closed}")
+        keep(page, "bulk-done")
+    assert Order.objects.filter(status="CANCELLED").count() == len(ready)
+
+
+def test_records_a_payment_with_names_typed(live_server, officer: User):
+    order = advance(make_order(make_retailer(), make_offer(price=60_000)), "DELIVERED")
+    with chromium(live_server.url) as page:
+        sign_in(page, live_server.url, officer)
+        page.goto(f"{live_server.url}/admin/payments/payment/")
+        page.get_by_role("link", name="Record payment").click()
+        for field, typed in (("retailer", order.retailer.code), ("vendor", order.vendor.code)):
+            page.locator(f"#id_{field} + .select2").click()
+            page.locator(".select2-search__field").fill(typed)
+            page.locator(".select2-results__option", has_text=typed).click()
+        page.get_by_label("Amount").fill("1,00,000")
+        keep(page, "payment")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator(".preview")).to_contain_text(order.order_number)
+        keep(page, "payment-preview")
+        page.get_by_role("button", name="Record payment").click()
+        expect(page.locator(".messagelist")).to_contain_text("is recorded")
+        keep(page, "payment-recorded")
+    assert Payment.objects.get().allocated_amount == 60_000
+
+
+def test_the_credit_desk_fits_a_phone(live_server, officer: User):
+    refusal = make_refusal()
+    with chromium(live_server.url) as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        sign_in(page, live_server.url, officer)
+        for name in (f"orderrefusal/{refusal.pk}/change/", f"orderrefusal/{refusal.pk}/history/"):
+            page.goto(f"{live_server.url}/admin/orders/{name}")
+            width = page.evaluate("document.documentElement.scrollWidth")
+            keep(page, f"phone-{name.split('/')[2]}")
+            assert width <= 390
+    assert OrderRefusal.objects.count() == 1

@@ -1,0 +1,109 @@
+"""A day's trade with at least one row of everything that the admin shows."""
+
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from credit import services as credit
+from credit.models import CreditAccount, CreditApproval, CreditScore
+from khaacho import jobs
+from khaacho.actors import SYSTEM
+from khaacho.alerts import raise_alert
+from khaacho.enums import Role
+from khaacho.exceptions import Refused
+from khaacho.models import IdempotencyKey, RefreshToken, SignInFailure
+from khaacho.rollback import run_after_rollback
+from orders.models import FiscalYear, Order, OrderRefusal
+from payments import services as payments
+from payments.enums import PaymentMethod
+from payments.models import PaymentReminder
+from tests.factories import (
+    advance,
+    make_actor,
+    make_offer,
+    make_order,
+    make_retailer,
+    make_user,
+    phone,
+)
+from whatsapp.enums import Direction, MessageStatus
+from whatsapp.models import WhatsAppConversation, WhatsAppMessage, WhatsAppWebhook
+
+
+def make_refusal(*, credit_limit: int = 100, price: int = 500) -> OrderRefusal:
+    """Let a shop order for more than its limit; return what the credit desk sees."""
+    shop = make_retailer(credit_limit=credit_limit)
+    offer = make_offer(price=price)
+    try:
+        make_order(shop, offer)
+    except Refused as refusal:
+        run_after_rollback(refusal)
+    return OrderRefusal.objects.get(retailer=shop)
+
+
+def make_paid_order() -> Order:
+    """Return a delivered order of its own shop and vendor, paid in full by cheque."""
+    offer = make_offer()
+    order = advance(make_order(make_retailer(), offer), "DELIVERED")
+    payments.record_payment(
+        retailer_id=order.retailer_id,
+        vendor_id=order.vendor_id,
+        amount=order.total,
+        method=PaymentMethod.CHEQUE,
+        actor=SYSTEM,
+    )
+    return order
+
+
+def trade(number: int) -> None:
+    """Add one row or more to every list, each with relations of its own."""
+    order = make_paid_order()
+    make_refusal()
+    officer = make_actor()
+    credit.change_limit(
+        retailer_id=order.retailer_id, new_limit=Decimal(900_000), reason="grows", actor=officer
+    )
+    user = make_user(Role.ADMIN)
+    account = CreditAccount.objects.get(retailer=order.retailer)
+    CreditApproval.objects.create(account=account, amount=1, reason="once", approved_by=user)
+    CreditScore.objects.create(
+        retailer=order.retailer, score=700, version="v1", inputs={"a": 1}, components={"P": 1}
+    )
+    PaymentReminder.objects.create(order=order, retailer=order.retailer, level=3)
+    _messages(order)
+    _machinery(number, user.pk)
+
+
+def _messages(order: Order) -> None:
+    talk = WhatsAppConversation.objects.create(phone=phone(), retailer=order.retailer)
+    WhatsAppMessage.objects.create(
+        conversation=talk,
+        direction=Direction.IN,
+        provider_message_id=f"wamid.{talk.pk}",
+        from_number=talk.phone,
+        to_number="+9779800000000",
+        body="10 rice",
+        payload={"text": {"body": "10 rice"}},
+        status=MessageStatus.RECEIVED,
+        order=order,
+    )
+    WhatsAppWebhook.objects.create(provider="meta", digest=uuid.uuid4().hex * 2, body=b"{}")
+
+
+def _machinery(number: int, user_id: int) -> None:
+    raise_alert("order.unroutable", "Nobody is left.", entity_type="order", entity_id=number + 1)
+    jobs.enqueue("orders.mark_overdue", {"phone": "+9779800000000"}, reference="order:1")
+    RefreshToken.objects.create(
+        family=uuid.uuid4(),
+        user_id=user_id,
+        digest=uuid.uuid4().hex,
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    SignInFailure.objects.create(phone="+9779800000000", address="192.0.2.1")
+    IdempotencyKey.objects.create(user_id=user_id, key=f"key-{number}", fingerprint="x")
+    year = FiscalYear.objects.order_by("starts_on").first()
+    FiscalYear.objects.create(
+        name=f"{1900 + number}/x"[:7], starts_on=year.starts_on - timedelta(days=400 + number)
+    )
