@@ -4,13 +4,20 @@ The ledger keeps itself: inserting an entry locks retailer and account, numbers 
 entry, and moves the balances, in a trigger; nothing else may write a balance (docs/adr).
 """
 
+from typing import Self, TypeVar
+
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from credit.enums import CREDITS, DEBITS, EntryType, RequestState
+from khaacho.actors import Actor
+from khaacho.enums import Role
 from khaacho.models import Sequence, User
 from vendors.models import Vendor
+
+M = TypeVar("M", bound=models.Model)
 
 
 class RetailerQuerySet(models.QuerySet["Retailer"]):
@@ -87,10 +94,26 @@ class Retailer(models.Model):
                 name="retailer_debt_idx",
                 condition=Q(deleted_at=None, outstanding_debt__gt=0),
             ),
+            # staff search by shop
+            GinIndex(
+                OpClass(Upper("shop_name"), name="gin_trgm_ops"), name="retailer_shop_name_trgm_idx"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.shop_name} ({self.code})"
+
+
+class TenantQuerySet(models.QuerySet[M]):
+    """Rows that belong to a retailer and a vendor."""
+
+    def for_user(self, actor: Actor) -> Self:
+        """Rows that the actor may see; what is not theirs does not exist."""
+        if actor.is_staff:
+            return self
+        if actor.role == Role.RETAILER:
+            return self.filter(retailer_id=actor.retailer_id or 0)
+        return self.filter(vendor_id=actor.vendor_id or 0)
 
 
 class CreditAccount(models.Model):
@@ -111,6 +134,8 @@ class CreditAccount(models.Model):
     is_frozen = models.BooleanField(db_default=False, default=False)
     frozen_reason = models.CharField(max_length=300, blank=True, db_default="", default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = TenantQuerySet["CreditAccount"].as_manager()
 
     class Meta:
         db_table = "credit_accounts"
@@ -164,6 +189,8 @@ class CreditLedger(models.Model):
     previous_hash = models.CharField(max_length=64)
     hash = models.CharField(max_length=64)
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = TenantQuerySet["CreditLedger"].as_manager()
 
     class Meta:
         db_table = "credit_ledgers"

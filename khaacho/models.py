@@ -194,6 +194,8 @@ class Job(models.Model):
             ),
             # the queue board and the purge
             models.Index(fields=["queue", "state", "-finished_at"], name="job_queue_state_idx"),
+            # what was done about one object
+            models.Index(fields=["reference", "-id"], name="job_reference_idx"),
         ]
 
     def __str__(self) -> str:
@@ -289,6 +291,8 @@ class Alert(models.Model):
         indexes = [
             # the alerts page, newest first
             models.Index(fields=["-created_at"], name="alert_created_idx"),
+            # alerts about one object
+            models.Index(fields=["entity_type", "entity_id"], name="alert_entity_idx"),
         ]
 
     def __str__(self) -> str:

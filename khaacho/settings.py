@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +163,9 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
-    "django_migration_linter",
 ]
+if find_spec("django_migration_linter"):  # a tool of development
+    INSTALLED_APPS.append("django_migration_linter")
 MIDDLEWARE = [
     "khaacho.middleware.request_id",
     "django.middleware.security.SecurityMiddleware",
@@ -326,4 +328,5 @@ if LOG_DIR:
 MIGRATION_LINTER_OPTIONS = {
     "exclude_apps": ["auth", "admin", "contenttypes", "sessions", "django_celery_beat"],
     "no_cache": True,
+    "ignore_initial_migrations": True,  # their tables are empty
 }

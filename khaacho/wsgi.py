@@ -5,6 +5,6 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "khaacho.settings")
 os.environ.setdefault("DB_POOL_MAX", "50")
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402 - the pool is decided before settings load
+from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()

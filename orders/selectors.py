@@ -4,8 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+
+from credit import selectors as credit
+from credit.models import CreditAccount, Retailer
 from khaacho import sql
+from khaacho.actors import Actor
 from khaacho.money import ZERO, LineAmounts, line_amounts
+from orders.models import Order, OrderItem
 from orders.routing import Candidate
 
 
@@ -193,3 +199,97 @@ def candidates(order_id: int) -> list[Candidate]:
         Candidate(**dict(zip(names, row, strict=True)))
         for row in sql.fetch(CANDIDATES, {"order": order_id})
     ]
+
+
+TODAY = "(now() AT TIME ZONE 'Asia/Kathmandu')::date"
+
+
+def shown(actor: Actor) -> QuerySet[Order]:
+    """Orders that the actor may see, with all that an order's page shows. Two queries."""
+    orders = Order.objects.for_user(actor).select_related("retailer", "vendor")
+    return orders.prefetch_related(Prefetch("items", OrderItem.objects.order_by("id")))
+
+
+def overdue_by_vendor(retailer_id: int) -> dict[int, Decimal]:
+    """Return what a retailer owes past its due date, by vendor, in NPR. One statement."""
+    rows = sql.fetch(
+        "SELECT vendor_id, sum(due_amount) FROM orders WHERE retailer_id = %s AND due_amount > 0"
+        f" AND due_date < {TODAY} GROUP BY vendor_id",
+        [retailer_id],
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+@dataclass(frozen=True)
+class CreditSummary:
+    """A retailer's credit with the platform and with each vendor; amounts in NPR."""
+
+    retailer: Retailer
+    accounts: tuple[CreditAccount, ...]
+    overdue_by_vendor: Mapping[int, Decimal]
+
+    @property
+    def band(self) -> str:
+        return credit.band(self.retailer.credit_score)
+
+    @property
+    def available(self) -> Decimal:
+        shop = self.retailer
+        return credit.available(shop.credit_limit, shop.outstanding_debt, shop.reserved_credit)
+
+    @property
+    def overdue(self) -> Decimal:
+        return sum(self.overdue_by_vendor.values(), ZERO)
+
+
+def credit_summary(actor: Actor) -> CreditSummary:
+    """Return the acting retailer's credit. Three queries."""
+    retailer = Retailer.objects.get(pk=actor.retailer_id or 0)
+    accounts = credit.accounts(actor).filter(retailer=retailer)
+    return CreditSummary(retailer, tuple(accounts), overdue_by_vendor(retailer.pk))
+
+
+@dataclass(frozen=True)
+class Ageing:
+    """Open amounts (NPR) by days since their due date; `overdue` is of yesterday and before."""
+
+    not_due: Decimal = ZERO
+    days_0_30: Decimal = ZERO
+    days_31_60: Decimal = ZERO
+    days_61_90: Decimal = ZERO
+    days_over_90: Decimal = ZERO
+    overdue: Decimal = ZERO
+
+    @property
+    def total(self) -> Decimal:
+        """All open amounts; less the unapplied credit this is the account's balance."""
+        aged = (self.days_0_30, self.days_31_60, self.days_61_90, self.days_over_90)
+        return sum(aged, self.not_due)
+
+
+AGEING = (
+    "SELECT retailer_id,"
+    " coalesce(sum(due_amount) FILTER (WHERE late < 0), 0),"
+    " coalesce(sum(due_amount) FILTER (WHERE late BETWEEN 0 AND 30), 0),"
+    " coalesce(sum(due_amount) FILTER (WHERE late BETWEEN 31 AND 60), 0),"
+    " coalesce(sum(due_amount) FILTER (WHERE late BETWEEN 61 AND 90), 0),"
+    " coalesce(sum(due_amount) FILTER (WHERE late > 90), 0),"
+    " coalesce(sum(due_amount) FILTER (WHERE late > 0), 0)"
+    f" FROM (SELECT retailer_id, due_amount, {TODAY} - due_date AS late FROM orders"
+    " WHERE vendor_id = %(vendor)s AND retailer_id = ANY(%(retailers)s)"
+    " AND due_date IS NOT NULL AND due_amount > 0) AS open GROUP BY retailer_id"
+)
+
+
+def ageing(*, vendor_id: int, retailer_ids: Sequence[int]) -> dict[int, Ageing]:
+    """Return the ageing of what each retailer owes a vendor; none owed, none returned. One statement."""
+    rows = sql.fetch(AGEING, {"vendor": vendor_id, "retailers": list(retailer_ids)})
+    return {row[0]: Ageing(*row[1:]) for row in rows}
+
+
+def receivables(actor: Actor) -> QuerySet[CreditAccount]:
+    """Accounts of the acting vendor on which anything is owed, either way."""
+    owing = Order.objects.owing().filter(
+        retailer_id=OuterRef("retailer_id"), vendor_id=OuterRef("vendor_id")
+    )
+    return credit.accounts(actor).filter(~Q(balance=0) | Exists(owing))

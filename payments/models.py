@@ -1,11 +1,14 @@
 """Money received, allocated, reversed. Amounts are NPR and positive."""
 
+from decimal import Decimal
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from credit.models import CreditAccount, CreditLedger, Retailer
+from credit.models import CreditAccount, CreditLedger, Retailer, TenantQuerySet
 from khaacho.models import Sequence, User
+from khaacho.money import ZERO
 from orders.models import Order
 from payments.enums import PaymentMethod, PaymentState, ReminderState
 from vendors.models import Vendor
@@ -43,6 +46,8 @@ class Payment(models.Model):
     bounced = models.BooleanField(db_default=False, default=False)
     created_at = models.DateTimeField(db_default=Now())
     reversed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Payment"].as_manager()
 
     class Meta:
         db_table = "payments"
@@ -91,6 +96,13 @@ class Payment(models.Model):
 
     def __str__(self) -> str:
         return self.payment_number
+
+    @property
+    def unallocated_amount(self) -> Decimal:
+        """What is left as an advance on the account, in NPR; nothing of a payment taken back."""
+        if self.payment_status != PaymentState.PROCESSED:
+            return ZERO
+        return self.amount - self.allocated_amount
 
 
 class PaymentAllocation(models.Model):

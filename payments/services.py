@@ -59,7 +59,7 @@ def record_payment(
         raise Invalid(errors={"amount": ["An amount is positive."]})
     act(actor)
     require_tenant(actor, vendor_id=vendor_id)
-    account_id = _account(retailer_id, vendor_id)
+    account_id = _account(retailer_id, vendor_id, actor)
     payment = _insert(
         account_id, retailer_id, vendor_id, amount, method, actor, reference, transaction_id
     )
@@ -75,7 +75,14 @@ def record_payment(
     return payment
 
 
-def _account(retailer_id: int, vendor_id: int) -> int:
+def _account(retailer_id: int, vendor_id: int, actor: Actor) -> int:
+    """Return the pair's account; a vendor has one only with its own customers. Raises NotFound."""
+    if not actor.is_staff:
+        own = CreditAccount.objects.filter(retailer_id=retailer_id, vendor_id=vendor_id)
+        found = own.values_list("pk", flat=True).first()
+        if found is None:
+            raise NotFound("There is no such customer.")
+        return found
     if not Retailer.objects.filter(pk=retailer_id).exists():
         raise Invalid(errors={"retailer_id": ["There is no such retailer."]})
     if not Vendor.objects.filter(pk=vendor_id).exists():

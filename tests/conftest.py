@@ -68,6 +68,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _static_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """WhiteNoise warns of a missing directory, and warnings are errors."""
+    with override_settings(STATIC_ROOT=tmp_path_factory.getbasetemp()):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def redis_url() -> Iterator[str]:
     """A Redis server of this session's own, which everything in this process uses."""
     with redis_server() as server:

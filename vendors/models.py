@@ -69,6 +69,11 @@ class Vendor(models.Model):
                 name="vendor_rating_idx",
                 condition=Q(deleted_at=None),
             ),
+            # staff search by wholesaler
+            GinIndex(
+                OpClass(Upper("business_name"), name="gin_trgm_ops"),
+                name="vendor_business_name_trgm_idx",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -143,6 +148,14 @@ class OfferQuerySet(models.QuerySet["VendorProduct"]):
             vendor__deleted_at=None,
         )
 
+    def in_stock(self) -> "OfferQuerySet":
+        """Offers with packs that no order has reserved."""
+        return self.filter(stock__gt=F("reserved"))
+
+    def sold_out(self) -> "OfferQuerySet":
+        """Offers whose every pack is reserved, or that have none."""
+        return self.filter(stock__lte=F("reserved"))
+
 
 class VendorProduct(models.Model):
     """One vendor's offer of one product: price in NPR without VAT, packs on hand, packs promised.
@@ -198,3 +211,8 @@ class VendorProduct(models.Model):
 
     def __str__(self) -> str:
         return f"offer {self.pk}"
+
+    @property
+    def available(self) -> int:
+        """Packs that no order has reserved."""
+        return self.stock - self.reserved

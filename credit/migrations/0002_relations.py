@@ -3,6 +3,8 @@
 import django.db.models.deletion
 import django.db.models.expressions
 from django.conf import settings
+import django.contrib.postgres.indexes
+import django.db.models.functions.text
 from django.db import migrations, models
 
 
@@ -191,5 +193,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='creditaccount',
             constraint=models.CheckConstraint(condition=models.Q(('payment_terms_days__lte', 180)), name='account_terms_range'),
+        ),
+        migrations.AddIndex(
+            model_name='retailer',
+            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Upper('shop_name'), name='gin_trgm_ops'), name='retailer_shop_name_trgm_idx'),
         ),
     ]

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.db import transaction
+
 from credit.exceptions import AccountFrozen, CreditLimitExceeded
 from credit.models import CreditAccount, CreditApproval, Retailer
 from khaacho import audit, sql
-from khaacho.actors import Actor, require_staff
-from khaacho.exceptions import Forbidden, NotFound, Refused
-from khaacho.money import ZERO
+from khaacho.actors import Actor, act, require_staff
+from khaacho.exceptions import Forbidden, Invalid, NotFound, Refused
+from khaacho.money import ZERO, format_npr
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def refusal(*, retailer_id: int, vendor_id: int, amount: Decimal) -> Refused:
         free = min(free, account.credit_limit - account.balance - account.reserved)
     available = max(free, ZERO)
     return CreditLimitExceeded(
-        f"The order needs NPR {amount} of credit; NPR {available} is available.",
+        f"The order needs {format_npr(amount)} of credit; {format_npr(available)} is available.",
         available=available,
         required=amount,
         shortfall=amount - available,
@@ -112,30 +114,34 @@ def use_approval(*, approval_id: int, used_for: str) -> None:
     CreditApproval.objects.filter(pk=approval_id).update(used_for=used_for)
 
 
+@transaction.atomic
 def freeze_account(*, account_id: int, reason: str, actor: Actor) -> None:
-    """Let an account make no new credit until staff have looked; payments and deliveries go on."""
-    frozen = CreditAccount.objects.filter(pk=account_id, is_frozen=False).update(
-        is_frozen=True, frozen_reason=reason[:300]
-    )
-    if frozen:
-        audit.record(
-            actor,
-            "credit_account.frozen",
-            entity_type="credit_account",
-            entity_id=account_id,
-            reason=reason[:500],
-        )
+    """Let an account make no new credit until staff have looked; payments and deliveries go on.
+
+    An account that is frozen already keeps its reason.
+    """
+    _set_frozen(account_id, frozen=True, reason=reason, actor=actor)
 
 
+@transaction.atomic
 def unfreeze_account(*, account_id: int, reason: str, actor: Actor) -> None:
-    thawed = CreditAccount.objects.filter(pk=account_id, is_frozen=True).update(
-        is_frozen=False, frozen_reason=""
+    """Let a frozen account make credit again."""
+    _set_frozen(account_id, frozen=False, reason=reason, actor=actor)
+
+
+def _set_frozen(account_id: int, *, frozen: bool, reason: str, actor: Actor) -> None:
+    if not reason.strip():
+        raise Invalid(errors={"reason": ["A reason is needed."]})
+    act(actor, reason)
+    require_staff(actor)
+    changed = CreditAccount.objects.filter(pk=account_id, is_frozen=not frozen).update(
+        is_frozen=frozen, frozen_reason=reason[:300] if frozen else ""
     )
-    if thawed:
+    if changed:
         audit.record(
             actor,
-            "credit_account.unfrozen",
+            "credit_account.frozen" if frozen else "credit_account.unfrozen",
             entity_type="credit_account",
             entity_id=account_id,
-            reason=reason[:500],
+            reason=reason,
         )

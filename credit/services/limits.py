@@ -61,9 +61,11 @@ def change_limit(
 
 
 @transaction.atomic
-def decide_limit_change(*, change_id: int, approve: bool, actor: Actor) -> LimitChange:
+def decide_limit_change(
+    *, change_id: int, approve: bool, actor: Actor, reason: str = ""
+) -> LimitChange:
     """Approve or decline a pending change. Raises SecondPersonNeeded for the one who asked."""
-    act(actor)
+    act(actor, reason)
     require_staff(actor)
     change = (
         LimitChange.objects.select_for_update(of=("self",), no_key=True)
@@ -83,7 +85,11 @@ def decide_limit_change(*, change_id: int, approve: bool, actor: Actor) -> Limit
     change.state = RequestState.DECLINED
     _decide(change, actor)
     audit.record(
-        actor, "credit_limit.declined", entity_type="retailer", entity_id=change.retailer_id
+        actor,
+        "credit_limit.declined",
+        entity_type="retailer",
+        entity_id=change.retailer_id,
+        reason=reason,
     )
     return change
 

@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
 from credit.events import RetailerApproved, RetailerBlocked
+from credit.exceptions import SecondPersonNeeded
 from credit.models import Retailer
 from khaacho import audit, events
 from khaacho.actors import SYSTEM, Actor, act, require_staff
@@ -46,9 +48,14 @@ def register_retailer(
 def approve_retailer(
     *, retailer_id: int, actor: Actor, credit_limit: Decimal | None = None
 ) -> Retailer:
-    """Let a shop order, on credit up to `credit_limit` NPR when one is given; else cash only."""
+    """Let a shop order, on credit up to `credit_limit` NPR when one is given; else cash only.
+
+    Raises SecondPersonNeeded for a limit that change_limit() would not grant at once, Conflict.
+    """
     act(actor)
     require_staff(actor)
+    if credit_limit is not None and credit_limit > settings.LIMIT_SECOND_PERSON_ABOVE:
+        raise SecondPersonNeeded("Approve the shop first, then ask for this limit.")
     retailer = lock_retailer(retailer_id)
     if retailer.is_approved:
         raise Conflict(f"{retailer.code} is approved already.")

@@ -204,4 +204,12 @@ class Migration(migrations.Migration):
             model_name='refreshtoken',
             index=models.Index(fields=['family'], name='refresh_token_family_idx'),
         ),
+        migrations.AddIndex(
+            model_name='alert',
+            index=models.Index(fields=['entity_type', 'entity_id'], name='alert_entity_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(fields=['reference', '-id'], name='job_reference_idx'),
+        ),
     ]

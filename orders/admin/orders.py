@@ -19,6 +19,7 @@ from khaacho.adminsite import (
 from khaacho.adminsite.columns import EMPTY
 from khaacho.adminsite.timeline import LENGTH, name_of
 from orders.admin.columns import against
+from orders.admin.invoices import InvoicedAdmin, invoice_link
 from orders.admin.order_verbs import ORDER_VERBS
 from orders.enums import OrderStatus
 from orders.models import (
@@ -89,7 +90,7 @@ ORDER_PANELS = (
 
 
 @admin.register(Order)
-class OrderAdmin(KhaachoModelAdmin):
+class OrderAdmin(InvoicedAdmin):
     entity_type = "order"
     amount = "total"
     list_display = (
@@ -133,7 +134,7 @@ class OrderAdmin(KhaachoModelAdmin):
                 (npr("total"), npr("agreed_total")),
                 (npr("paid_amount"), npr("due_amount")),
                 ("payment_terms", "payment_status"),
-                ("due_date", "invoice_number"),
+                ("due_date", "invoice_number", invoice_link),
                 "ledger_entry",
             ),
         ),

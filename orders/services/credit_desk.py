@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 from credit import services as credit
 from khaacho import audit
 from khaacho.actors import Actor, act, require_staff
-from khaacho.exceptions import Conflict, Invalid, NotFound
+from khaacho.exceptions import Conflict, Invalid, NotFound, Refused
 from orders.enums import OrderSource, RefusalState
 from orders.exceptions import AlreadyDecided
 from orders.models import Order, OrderRefusal
@@ -31,7 +31,11 @@ def approve_refusal(*, refusal_id: int, reason: str, actor: Actor) -> Order:
     approval = credit.approve_excess(
         account_id=account_id, amount=basket.total, reason=reason, actor=actor
     )
-    order = place_order(request, actor=actor, source=OrderSource.ADMIN, approval=approval)
+    try:
+        order = place_order(request, actor=actor, source=OrderSource.ADMIN, approval=approval)
+    except Refused as again:
+        again.after_rollback = None  # this refusal is on the desk already
+        raise
     _decide(refusal, RefusalState.APPROVED, reason, actor, order)
     return order
 

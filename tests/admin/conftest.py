@@ -1,10 +1,10 @@
 """Who sits at the desk: an administrator, people of each group, and a client for each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import Group
-from django.test import Client, override_settings
+from django.test import Client
 
 from khaacho import permissions
 from khaacho.enums import Role
@@ -12,13 +12,6 @@ from khaacho.models import User
 from tests.factories import make_user
 
 PASSWORD = "correct horse"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _static_root(tmp_path_factory) -> Iterator[None]:
-    """WhiteNoise wants a directory; the live server serves static files from the apps."""
-    with override_settings(STATIC_ROOT=tmp_path_factory.getbasetemp()):
-        yield
 
 
 @pytest.fixture

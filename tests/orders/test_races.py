@@ -64,7 +64,7 @@ def test_fifty_orders_on_credit_for_ten():
 
 
 def test_fifty_orders_on_an_account_limit_for_ten():
-    shop = make_retailer(credit_limit=1_000_000)
+    shop = make_retailer(credit_limit=200_000)
     offer = make_offer(price=100, stock=1000)
     advance(make_order(shop, offer), "PENDING")
     CreditAccount.objects.update(credit_limit=1100)

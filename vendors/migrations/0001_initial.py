@@ -136,4 +136,8 @@ class Migration(migrations.Migration):
             model_name='vendorproduct',
             constraint=models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('stock'))), name='offer_reserved_within_stock'),
         ),
+        migrations.AddIndex(
+            model_name='vendor',
+            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Upper('business_name'), name='gin_trgm_ops'), name='vendor_business_name_trgm_idx'),
+        ),
     ]

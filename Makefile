@@ -1,0 +1,19 @@
+# The whole machine by one word each: docs/local.md. Variables: PORT, FRESH, ARGS, ORDERS,
+# DATABASE_URL, REDIS_URL, on the command line or in the environment.
+.DEFAULT_GOAL := help
+.PHONY: help demo stop logs load test check bench
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: ## Bring the whole site up with its trade, play the day, verify it (PORT=8000, FRESH=1)
+stop: ## End everything that make demo started
+logs: ## Follow the demo's logs
+load: ## Play one more round of the day against the running demo (ORDERS=200)
+test: ## Run the tests on servers of their own (ARGS="-k credit -x")
+check: ## Run every check but the tests: lint, format, types, layers, migrations, deployment
+
+bench: ## Measure CPU per request beside plain DRF, on servers of its own
+
+demo stop logs load test check bench:
+	@sh deploy/local/bootstrap.sh $@

@@ -1,0 +1,121 @@
+"""Questions about retailers and what they owe. Positive amounts (NPR): the retailer owes more."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.db.models import OuterRef, QuerySet, Subquery, Sum, Value, Window
+
+from credit.models import CreditAccount, CreditLedger, Retailer
+from khaacho.actors import Actor
+from khaacho.exceptions import NotFound
+from khaacho.money import ZERO
+
+KATHMANDU = ZoneInfo("Asia/Kathmandu")
+BANDS = ((750, "excellent"), (650, "good"), (550, "fair"), (450, "poor"))
+WORST_BAND = "very_poor"
+BAND_NAMES = (*(name for _, name in BANDS), WORST_BAND)
+
+
+def retailer_id_of(user_id: int) -> int | None:
+    """Return the id of the user's shop; None when there is none. One query."""
+    shops = Retailer.objects.filter(user_id=user_id, deleted_at=None)
+    return shops.values_list("pk", flat=True).first()
+
+
+def band(score: int) -> str:
+    """Return the band of a credit score: excellent, good, fair, poor, very_poor."""
+    return next((name for floor, name in BANDS if score >= floor), WORST_BAND)
+
+
+def available(limit: Decimal, *used: Decimal) -> Decimal:
+    """Return what is left of a limit in NPR, never negative."""
+    return max(limit - sum(used, ZERO), ZERO)
+
+
+def accounts(actor: Actor) -> QuerySet[CreditAccount]:
+    """Accounts that the actor may see, with their vendors and retailers."""
+    return CreditAccount.objects.for_user(actor).select_related("vendor", "retailer").order_by("id")
+
+
+def entries(actor: Actor) -> QuerySet[CreditLedger]:
+    """Ledger entries that the actor may see, with their vendors and retailers."""
+    return CreditLedger.objects.for_user(actor).select_related("vendor", "retailer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What happened on a retailer's accounts between two days of Kathmandu, both included.
+
+    Each entry carries `balance`: what the retailer owed after it over all these accounts.
+    """
+
+    retailer: Retailer
+    vendor_id: int | None
+    start: date
+    end: date
+    opening_balance: Decimal
+    entries: tuple[CreditLedger, ...]
+
+    @property
+    def total_debits(self) -> Decimal:
+        return sum((entry.amount for entry in self.entries if entry.amount > 0), ZERO)
+
+    @property
+    def total_credits(self) -> Decimal:
+        """Payments and other credits, as a positive amount."""
+        return -sum((entry.amount for entry in self.entries if entry.amount < 0), ZERO)
+
+    @property
+    def closing_balance(self) -> Decimal:
+        return self.opening_balance + self.total_debits - self.total_credits
+
+
+def statement(
+    actor: Actor, *, retailer_id: int, vendor_id: int | None, start: date, end: date
+) -> Statement:
+    """Return the statement of the retailer's accounts that the actor may see; of one vendor's or all.
+
+    Raises NotFound for a retailer, or an account, that is not the actor's. Three queries.
+    """
+    own = accounts(actor).filter(retailer_id=retailer_id)
+    own = own if vendor_id is None else own.filter(vendor_id=vendor_id)
+    opened = _opening_balances(own, _midnight(start))
+    retailer = _statement_retailer(actor, retailer_id, opened, vendor_id)
+    opening = sum(opened.values(), ZERO)
+    found = CreditLedger.objects.filter(
+        account_id__in=list(opened),
+        created_at__gte=_midnight(start),
+        created_at__lt=_midnight(end + timedelta(days=1)),
+    ).annotate(balance=Value(opening) + Window(Sum("amount"), order_by=["created_at", "id"]))
+    return Statement(
+        retailer=retailer,
+        vendor_id=vendor_id,
+        start=start,
+        end=end,
+        opening_balance=opening,
+        entries=tuple(found.select_related("vendor", "retailer").order_by("created_at", "id")),
+    )
+
+
+def _opening_balances(own: QuerySet[CreditAccount], instant: datetime) -> dict[int, Decimal]:
+    before = CreditLedger.objects.filter(account=OuterRef("pk"), created_at__lt=instant)
+    last = Subquery(before.order_by("-sequence").values("running_balance")[:1])
+    rows = own.annotate(opening=last).values_list("pk", "opening")
+    return {pk: balance or ZERO for pk, balance in rows}
+
+
+def _statement_retailer(
+    actor: Actor, retailer_id: int, opened: dict[int, Decimal], vendor_id: int | None
+) -> Retailer:
+    """Return the retailer when the actor may have its statement, which may be an empty one."""
+    whole = vendor_id is None and (actor.is_staff or actor.retailer_id == retailer_id)
+    retailer = Retailer.objects.filter(pk=retailer_id).first() if opened or whole else None
+    if retailer is None:
+        raise NotFound
+    return retailer
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), KATHMANDU)

@@ -1,0 +1,69 @@
+"""python -m deploy.local demo | stop | logs | load | test | check | bench: what the Makefile calls."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from deploy.local import checks, demo
+from deploy.local.files import LAYOUT, SetupError, say
+from deploy.local.processes import exit_on_signals
+
+HIGHEST_PORT = 65_535
+
+
+def _port() -> int:
+    given = os.environ.get("PORT") or "8000"
+    if not given.isdigit() or not 0 < int(given) <= HIGHEST_PORT:
+        raise SetupError(f"PORT={given} is not a port: a number from 1 to {HIGHEST_PORT}")
+    return int(given)
+
+
+def _demo() -> int:
+    demo.up(LAYOUT, port=_port(), fresh=os.environ.get("FRESH", "") not in {"", "0"})
+    return 0
+
+
+def _stop() -> int:
+    demo.down(LAYOUT)
+    return 0
+
+
+def _logs() -> int:
+    demo.follow_logs(LAYOUT)
+    return 0
+
+
+def _load() -> int:
+    return demo.load(LAYOUT, os.environ.get("ORDERS", ""))
+
+
+COMMANDS: dict[str, Callable[[], int]] = {
+    "demo": _demo,
+    "stop": _stop,
+    "logs": _logs,
+    "load": _load,
+    "test": lambda: checks.test(LAYOUT),
+    "check": lambda: checks.check(LAYOUT),
+    "bench": lambda: checks.bench(LAYOUT),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command and return its exit code; what a person can mend is said in one message."""
+    command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
+    if command is None:
+        say(__doc__ or "")
+        return 2
+    exit_on_signals()
+    try:
+        return command()
+    except SetupError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here, make stop ends what runs")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

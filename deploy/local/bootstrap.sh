@@ -1,0 +1,41 @@
+#!/bin/sh
+# bootstrap.sh COMMAND: what a new machine needs first, a Python with venv; then .venv; then COMMAND.
+set -eu
+cd "$(dirname "$0")/../.."
+
+usable() { "$1" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+    for candidate in ${PYTHON:-} python3 /usr/bin/python3 python3.13 python3.12 python3.11; do
+        if usable "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@" 2>/dev/null; fi
+}
+
+install_python() {
+    command -v apt-get >/dev/null || return 1
+    echo "[khaacho] installing Python with apt-get" >&2
+    as_root apt-get -qq update || return 1
+    for packages in "python3 python3-venv" "python3.11 python3.11-venv"; do
+        # shellcheck disable=SC2086 # two words are two packages
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
+            install -y --no-install-recommends $packages >/dev/null || continue
+        find_python >/dev/null && return
+    done
+    return 1
+}
+
+python=$(find_python) || { install_python && python=$(find_python); } || {
+    echo "[khaacho] Python 3.11 or newer with venv is needed: sudo apt-get install python3 python3-venv" >&2
+    exit 2
+}
+export PYTHONUNBUFFERED=1
+"$python" deploy/local/virtualenv.py "$1"
+exec .venv/bin/python -m deploy.local "$@"

@@ -1,0 +1,73 @@
+"""`make test` and `make check`: servers that live as long as the command, then what CI runs."""
+
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.local import environment, installs, redis_server
+from deploy.local.environment import PYTHON
+from deploy.local.files import Layout, say
+from deploy.local.processes import run
+from deploy.local.services import ephemeral
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MANAGE = (PYTHON, "manage.py")
+CHECKS: dict[str, Sequence[str]] = {
+    "ruff check": (PYTHON, "-m", "ruff", "check", "."),
+    "ruff format": (PYTHON, "-m", "ruff", "format", "--check", "."),
+    "mypy": (PYTHON, "-m", "mypy"),
+    # Run through Python: the script's first line may be too long, or of another place.
+    "import-linter": (PYTHON, str(Path(PYTHON).with_name("lint-imports"))),
+    "makemigrations": (*MANAGE, "makemigrations", "--check", "--dry-run"),
+    "lintmigrations": (*MANAGE, "lintmigrations"),
+    "check --deploy": (*MANAGE, "check", "--deploy", "--fail-level", "WARNING"),
+}
+
+
+def _ensure_browser() -> None:
+    """Install Chromium where we may; without it the browser tests have to be skipped."""
+    if not any(shutil.which(name) for name in BROWSERS) and not installs.from_debian("chromium"):
+        say("no Chromium here: tests that need a browser cannot run")
+
+
+def test(layout: Layout) -> int:
+    """Run the tests with ARGS and return pytest's exit code."""
+    _ensure_browser()
+    redis_server.find_or_install()  # tests start servers of their own, even beside a REDIS_URL
+    with ephemeral(os.environ, "test") as services:
+        command = [PYTHON, "-m", "pytest", *shlex.split(os.environ.get("ARGS", ""))]
+        return run(command, environ=environment.tests(layout, services), cwd=layout.checkout)
+
+
+def check(layout: Layout) -> int:
+    """Run every check, however the others end; return the number that failed."""
+    failed = []
+    with ephemeral(os.environ, "check") as services:
+        environ = environment.production(environment.tests(layout, services))
+        for name, command in CHECKS.items():
+            begun = time.monotonic()
+            code = run(command, environ=environ, cwd=layout.checkout)
+            say(f"{name}: {'FAILED' if code else 'ok'}, {time.monotonic() - begun:.1f} s")
+            if code:
+                failed.append(name)
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return len(failed)
+
+
+def bench(layout: Layout) -> int:
+    """Load a trade into servers of its own and measure; return the first failing exit code."""
+    with ephemeral(os.environ, "bench") as services:
+        environ = environment.tests(layout, services)
+        logins = str(layout.var / "bench-logins.json")
+        for command in (
+            (*MANAGE, "migrate", "--noinput", "-v0"),
+            (PYTHON, "-m", "bench.trade", "load", "--logins", logins),
+            (PYTHON, "-m", "bench.run", *shlex.split(os.environ.get("ARGS", ""))),
+        ):
+            if code := run(command, environ=environ, cwd=layout.checkout):
+                return code
+    return 0

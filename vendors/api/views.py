@@ -1,0 +1,179 @@
+"""The catalogue for everybody, and a vendor's own offers for that vendor."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import conditional_page
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from khaacho.actors import Actor
+from khaacho.api.authentication import caller
+from khaacho.api.idempotency import idempotent
+from khaacho.api.permissions import IsVendor
+from khaacho.api.verbs import Verb, validated
+from khaacho.exceptions import NotFound
+from vendors import selectors, services
+from vendors.api import price_lists
+from vendors.api.filters import OfferFilter, OwnOfferFilter, ProductFilter, VendorFilter
+from vendors.api.serializers import (
+    OfferChangeSerializer,
+    OfferCreateSerializer,
+    OfferSerializer,
+    OwnOfferSerializer,
+    PriceListResultSerializer,
+    PriceListSerializer,
+    ProductSerializer,
+    VendorSerializer,
+)
+from vendors.models import OfferQuerySet, Product, Vendor, VendorProduct
+
+cacheable = method_decorator(conditional_page, name="dispatch")
+
+
+@cacheable
+class ProductList(ListAPIView[Product]):
+    """The catalogue: each product with the best offer that fits the filters."""
+
+    queryset = Product.objects.none()
+    serializer_class = ProductSerializer
+    filterset_class = ProductFilter
+    sort_fields = {"name": "name", "created_at": "created_at", "category": "category"}
+
+
+@cacheable
+class ProductDetail(RetrieveAPIView[Product]):
+    queryset = Product.objects.none()
+    serializer_class = ProductSerializer
+    lookup_url_kwarg = "product_id"
+    filter_backends = []
+
+    def get_queryset(self) -> QuerySet[Product]:
+        return selectors.catalogue()
+
+
+@cacheable
+class ProductOffers(ListAPIView[VendorProduct]):
+    """Who sells a product, the cheapest first."""
+
+    queryset = VendorProduct.objects.none()
+    serializer_class = OfferSerializer
+    sort_fields = {"price": "vendor_price", "vendor_rating": "vendor__rating"}
+    default_sort = "price"
+
+    def get_queryset(self) -> OfferQuerySet:
+        product_id = self.kwargs["product_id"]
+        if not selectors.active_products([product_id]):
+            raise NotFound
+        return selectors.offers_of_product(product_id)
+
+
+@cacheable
+class VendorList(ListAPIView[Vendor]):
+    """Approved vendors, the best rated first."""
+
+    queryset = Vendor.objects.none()
+    serializer_class = VendorSerializer
+    filterset_class = VendorFilter
+    sort_fields = {
+        "rating": "rating",
+        "business_name": "business_name",
+        "created_at": "created_at",
+    }
+    default_sort = "-rating"
+
+    def get_queryset(self) -> QuerySet[Vendor]:
+        return Vendor.objects.approved()
+
+
+@cacheable
+class VendorDetail(RetrieveAPIView[Vendor]):
+    queryset = Vendor.objects.none()
+    serializer_class = VendorSerializer
+    lookup_url_kwarg = "vendor_id"
+    filter_backends = []
+
+    def get_queryset(self) -> QuerySet[Vendor]:
+        return Vendor.objects.approved()
+
+
+@cacheable
+class VendorCatalogue(ListAPIView[VendorProduct]):
+    """What one approved vendor has on sale."""
+
+    queryset = VendorProduct.objects.none()
+    serializer_class = OfferSerializer
+    filterset_class = OfferFilter
+    sort_fields = {"product_name": "product__name", "price": "vendor_price"}
+    default_sort = "product_name"
+
+    def get_queryset(self) -> OfferQuerySet:
+        vendor_id = self.kwargs["vendor_id"]
+        if not Vendor.objects.approved().filter(pk=vendor_id).exists():
+            raise NotFound
+        return selectors.offers_of_vendor(vendor_id)
+
+
+class OwnOffers(ListAPIView[VendorProduct]):
+    """The vendor's own offers."""
+
+    permission_classes = [IsVendor]
+    queryset = VendorProduct.objects.none()
+    serializer_class = OwnOfferSerializer
+    filterset_class = OwnOfferFilter
+    sort_fields = {
+        "created_at": "created_at",
+        "product_name": "product__name",
+        "price": "vendor_price",
+        "stock": "stock",
+    }
+    default_sort = "-created_at"
+
+    def get_queryset(self) -> OfferQuerySet:
+        return selectors.own_offers(caller(self.request).vendor_id)
+
+    @extend_schema(request=OfferCreateSerializer, responses={201: OwnOfferSerializer})
+    @idempotent()
+    def post(self, request: Request) -> Response:
+        """Offer a product; one that was withdrawn comes back."""
+        actor = caller(request)
+        body = validated(OfferCreateSerializer, request)
+        offer = services.create_offer(vendor_id=actor.vendor_id or 0, actor=actor, **body)
+        return Response(_shown(offer, actor), status=201)
+
+
+class OwnOffer(APIView):
+    permission_classes = [IsVendor]
+
+    @extend_schema(request=OfferChangeSerializer, responses={200: OwnOfferSerializer})
+    def patch(self, request: Request, offer_id: int) -> Response:
+        """Change price, stock or availability."""
+        actor = caller(request)
+        body = validated(OfferChangeSerializer, request)
+        offer = services.change_offer(offer_id=offer_id, actor=actor, **body)
+        return Response(_shown(offer, actor))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, offer_id: int) -> Response:
+        """Withdraw an offer; orders that hold its stock go on."""
+        services.withdraw_offer(offer_id=offer_id, actor=caller(request))
+        return Response(status=204)
+
+
+class PriceList(Verb):
+    """Create and change up to 500 offers by product; what one row refuses, the others do not."""
+
+    permission_classes = [IsVendor]
+    input_serializer = PriceListSerializer
+    output_serializer = PriceListResultSerializer
+
+    def run(self, actor: Actor, data: dict[str, Any], **route: Any) -> price_lists.Result:
+        return price_lists.load(data["items"], actor)
+
+
+def _shown(offer: VendorProduct, actor: Actor) -> dict[str, Any]:
+    return OwnOfferSerializer(selectors.own_offers(actor.vendor_id).get(pk=offer.pk)).data
