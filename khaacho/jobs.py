@@ -352,10 +352,12 @@ def _fail(claim: Claim, error: Exception) -> None:
     log.error(event, extra={"kind": claim.kind, "attempt": claim.attempts, "error": text})
 
 
+# ARRAY() is read once; as a plain IN () the planner may read the subquery again for each row, and each
+# time skip what it locked before: more than the limit.
 EXPIRED = """
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM jobs WHERE state = 'running' AND lease_until < statement_timestamp()
-    ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 RETURNING id, kind, state
 """
 WAITING = """
@@ -364,13 +366,13 @@ WHERE state = 'queued' AND run_after <= statement_timestamp() GROUP BY queue ORD
 """
 TAKE_UNPUBLISHED = """
 UPDATE jobs SET published_at = statement_timestamp()
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM jobs
     WHERE state = 'queued' AND run_after <= statement_timestamp() AND queue = %(queue)s
         AND (published_at IS NULL
              OR published_at < statement_timestamp() - make_interval(secs => %(age)s))
     ORDER BY published_at NULLS FIRST, priority DESC, run_after, id
-    LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 RETURNING id, queue, kind
 """
 

@@ -3,10 +3,13 @@
 from decimal import Decimal
 from itertools import count
 
+from django.contrib.auth.models import Group
 from django.db import connection
 
 from credit import services as credit
+from credit.enums import RequestState
 from credit.models import Retailer
+from khaacho import permissions
 from khaacho.actors import SYSTEM, Actor
 from khaacho.enums import Role
 from khaacho.models import User
@@ -28,6 +31,14 @@ def phone() -> str:
 
 def make_user(role: Role = Role.OPERATOR, **fields) -> User:
     return User.objects.create_user(phone(), "correct horse", name="Sita", role=role, **fields)
+
+
+def make_employee(*groups: str) -> User:
+    """An operator of the groups named, or of Operations and Credit."""
+    permissions.sync_groups()
+    user = make_user()
+    user.groups.set(Group.objects.filter(name__in=groups or ("Operations", "Credit")))
+    return user
 
 
 def make_actor(role: Role = Role.OPERATOR) -> Actor:
@@ -59,9 +70,14 @@ def make_retailer(
     )
     if not approved:
         return retailer
-    return credit.approve_retailer(
-        retailer_id=retailer.pk, actor=SYSTEM, credit_limit=Decimal(credit_limit)
+    credit.approve_retailer(retailer_id=retailer.pk, actor=SYSTEM)
+    change = credit.change_limit(
+        retailer_id=retailer.pk, new_limit=Decimal(credit_limit), reason="opening", actor=SYSTEM
     )
+    if change.state == RequestState.PENDING:
+        credit.decide_limit_change(change_id=change.pk, approve=True, actor=make_actor())
+    retailer.refresh_from_db()
+    return retailer
 
 
 def make_product(*, tax_rate: int = 0, **fields) -> Product:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import django
 
-from bench.trade import load
+from bench.trade import load, play
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.trade", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     load.add_command(commands)
+    play.add_command(commands)
     arguments = parser.parse_args(argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "khaacho.settings")
     django.setup()

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import transaction
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench.trade import history, logins
-from khaacho import sql
+from khaacho import permissions, sql
+from khaacho.models import User
 
 TABLES = (
     "users",
@@ -129,6 +131,9 @@ def load(options: history.Options, path: Path, done: Callable[[str], None]) -> b
         if sql.fetch("SELECT FROM orders LIMIT 1"):
             raise OtherTrade
         history.write(options, passwords, done)
+        permissions.sync_groups()
+        operator = User.objects.get(phone=logins.OPERATOR_PHONE)
+        operator.groups.add(Group.objects.get(name="Operations"))
         draft = logins.prepare(path, logins.collect(passwords))
     draft.replace(path)
     _analyze()

@@ -23,6 +23,7 @@ HEALTHY_SECONDS = 10.0  # for a site that runs already
 PREPARATIONS = {
     "migrating": ("migrate", "--noinput", "-v0"),
     "setting the schedules": ("sync_schedules",),
+    "setting the groups": ("sync_groups",),
 }
 COLLECT_STATIC = ("collectstatic", "--noinput", "-v0")
 

@@ -18,7 +18,14 @@ from deploy.local.environment import PYTHON
 from deploy.local.files import Layout
 from deploy.local.processes import Daemon
 
-SETTINGS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY", "PORT")
+SETTINGS = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CELERY_BROKER_URL",
+    "SECRET_KEY",
+    "WHATSAPP_APP_SECRETS",
+    "PORT",
+)
 CODE_SUFFIXES = {".py", ".html", ".sql", ".css", ".js"}
 NOT_SERVED = {"var", "tests", "bench", "docs", "node_modules"}
 

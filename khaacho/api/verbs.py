@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
+from khaacho import permissions
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import once
@@ -38,13 +39,15 @@ class Verb(APIView):
     """Validate the body, run the verb as the caller, answer with what it returns.
 
     Idempotency-Key is honoured, and demanded when `key_required`. Without an `output_serializer` the
-    answer is 204 when `run` returns None, else what it returns.
+    answer is 204 when `run` returns None, else what it returns. Employees need `staff_permission`, the
+    same that the admin asks for.
     """
 
     input_serializer: ClassVar[type[BaseSerializer[Any]] | None] = None
     output_serializer: ClassVar[type[BaseSerializer[Any]] | None] = None
     success_status: ClassVar[int] = 200
     key_required: ClassVar[bool] = False
+    staff_permission: ClassVar[str] = ""
 
     def run(self, actor: Actor, data: Any, **route: Any) -> Any:
         """Call the service. `data` is the validated body, `{}` for a view that reads none."""
@@ -54,6 +57,8 @@ class Verb(APIView):
         return once(request, lambda: self._perform(request, **route), required=self.key_required)
 
     def _perform(self, request: Request, **route: Any) -> Response:
+        if self.staff_permission:
+            permissions.require(caller(request), self.staff_permission)
         data = validated(self.input_serializer, request) if self.input_serializer else {}
         result = self.run(caller(request), data, **route)
         if self.output_serializer is not None:

@@ -8,6 +8,7 @@ from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from khaacho import permissions
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import idempotent
@@ -64,6 +65,7 @@ class OrderList(ListAPIView[Order]):
     def post(self, request: Request) -> Response:
         """Place an order: prices, stock and credit are fixed, or nothing is."""
         actor = caller(request)
+        permissions.require(actor, "orders.place_order")
         wanted = order_request(validated(OrderRequestSerializer, request), actor)
         order = services.place_order(wanted, actor=actor)
         return Response(OrderSerializer(_shown(order.pk, actor)).data, status=201)
@@ -121,6 +123,8 @@ class OrderVerb(Verb):
 
 
 class Accept(OrderVerb):
+    staff_permission = "orders.accept_order"
+
     def act(self, order_id: int, actor: Actor, data: Body) -> None:
         services.accept_order(order_id=order_id, actor=actor)
 
@@ -138,6 +142,7 @@ class Reject(Verb):
     """Decline; the next vendor is asked, and then the order is no longer this vendor's to read."""
 
     permission_classes = [IsVendorOrStaff]
+    staff_permission = "orders.reject_order"
     input_serializer = ReasonSerializer
 
     def run(self, actor: Actor, data: Body, **route: Any) -> Any:
@@ -147,22 +152,30 @@ class Reject(Verb):
 
 
 class Pack(OrderVerb):
+    staff_permission = "orders.pack_order"
+
     def act(self, order_id: int, actor: Actor, data: Body) -> None:
         services.pack_order(order_id=order_id, actor=actor)
 
 
 class Dispatch(OrderVerb):
+    staff_permission = "orders.dispatch_order"
+
     def act(self, order_id: int, actor: Actor, data: Body) -> None:
         services.dispatch_order(order_id=order_id, actor=actor)
 
 
 class OutForDelivery(OrderVerb):
+    staff_permission = "orders.send_out_order"
+
     def act(self, order_id: int, actor: Actor, data: Body) -> None:
         services.send_out_order(order_id=order_id, actor=actor)
 
 
 class Deliver(OrderVerb):
     """The shop has the goods: it owes the total, and gets an invoice number."""
+
+    staff_permission = "orders.deliver_order"
 
     def act(self, order_id: int, actor: Actor, data: Body) -> None:
         services.deliver_order(order_id=order_id, actor=actor)
@@ -171,6 +184,7 @@ class Deliver(OrderVerb):
 class Complete(OrderVerb):
     """Close a delivered order."""
 
+    staff_permission = "orders.complete_order"
     permission_classes = [IsRetailerOrStaff]
 
     def act(self, order_id: int, actor: Actor, data: Body) -> None:
@@ -181,6 +195,7 @@ class Cancel(OrderVerb):
     """Give an order up: the retailer until dispatch, its vendor and staff until delivery."""
 
     permission_classes = [SignedIn]
+    staff_permission = "orders.cancel_order"
     input_serializer = ReasonSerializer
 
     def act(self, order_id: int, actor: Actor, data: Body) -> None:

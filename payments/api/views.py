@@ -8,6 +8,7 @@ from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from khaacho import permissions
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import idempotent
@@ -47,6 +48,7 @@ class PaymentList(ListAPIView[Payment]):
     def post(self, request: Request) -> Response:
         """Record money received from a retailer."""
         actor = caller(request)
+        permissions.require(actor, "payments.record_payment")
         body = validated(PaymentRequestSerializer, request)
         payment = services.record_payment(**_payment(body, actor), actor=actor)
         return Response(PaymentSerializer(_shown(payment.pk, actor)).data, status=201)
@@ -70,6 +72,8 @@ class Reverse(Verb):
     output_serializer = PaymentSerializer
 
     def run(self, actor: Actor, data: Body, **route: Any) -> Payment:
+        act = "bounce_cheque" if data.get("bounced") else "reverse_payment"
+        permissions.require(actor, f"payments.{act}")
         services.reverse_payment(**route, **data, actor=actor)
         return _shown(route["payment_id"], actor)
 

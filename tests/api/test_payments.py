@@ -13,6 +13,7 @@ from tests.api.clients import assert_problem
 from tests.api.trade import Caller, assert_constant_queries, data, ids
 from tests.factories import (
     advance,
+    make_employee,
     make_offer,
     make_order,
     make_retailer,
@@ -103,7 +104,7 @@ def test_pays_the_orders_named_and_keeps_the_rest_as_credit(shop, offer, order, 
 
 
 def test_staff_name_the_vendor(shop, offer, order):
-    staff = Caller(make_user())
+    staff = Caller(make_employee())
     document = assert_problem(staff.post("payments/", paid(shop)), 400, "invalid")
     assert list(document["errors"]) == ["vendor_id"]
     response = staff.post("payments/", paid(shop, vendor_id=offer.vendor_id))
@@ -203,7 +204,7 @@ def test_payments_are_their_parties(shop, offer, order, vendor):
         assert ids(Caller(user).get("payments/")) == [own]
         assert Caller(user).get(f"payments/{own}/").json()["id"] == own
         assert_problem(Caller(user).get(f"payments/{other}/"), 404, "not_found")
-    assert ids(Caller(make_user()).get("payments/")) == [other, own]
+    assert ids(Caller(make_employee()).get("payments/")) == [other, own]
     assert_problem(Caller().get("payments/"), 401, "not_authenticated")
     assert_problem(Caller().get(f"payments/{own}/"), 401, "not_authenticated")
 
@@ -249,7 +250,7 @@ def test_rows_and_filters_of_the_list(shop, offer, order, vendor):
 
 def test_staff_reverse_a_bounced_cheque(shop, order, vendor):
     payment = vendor.post("payments/", paid(shop, "300.00", method="CHEQUE")).json()
-    staff = Caller(make_user(Role.ADMIN))
+    staff = Caller(make_user(Role.ADMIN, is_superuser=True))
     path = f"payments/{payment['id']}/reverse/"
     first = staff.post(path, {"reason": "no funds", "bounced": True}, key="r")
     answer = first.json()
@@ -273,7 +274,7 @@ def test_only_staff_reverse(shop, order, vendor):
     for user in (shop.user, order.vendor.user, make_vendor().user):
         assert_problem(Caller(user).post(path, {"reason": "x"}), 403, "permission_denied")
     assert_problem(Caller().post(path, {"reason": "x"}), 401, "not_authenticated")
-    staff = Caller(make_user())
+    staff = Caller(make_employee())
     assert_problem(staff.post("payments/99999/reverse/", {"reason": "x"}), 404, "not_found")
     for body, field in (
         ({}, "reason"),
@@ -299,3 +300,16 @@ def test_lists_cost_the_same_at_any_length(shop, order, vendor):
             vendor.post("payments/", paid(shop, "1.00"))
 
     assert_constant_queries(vendor, "payments/", add, at_most=2)
+
+
+def test_support_moves_no_money():
+    order = advance(make_order(make_retailer(), make_offer()), "DELIVERED")
+    support = Caller(make_employee("Support"))
+    body = {
+        "retailer_id": order.retailer_id,
+        "vendor_id": order.vendor_id,
+        "amount": "10.00",
+        "method": "CASH",
+    }
+    assert_problem(support.post("payments/", body), 403, "permission_denied")
+    assert not Payment.objects.exists()

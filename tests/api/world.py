@@ -16,6 +16,7 @@ from payments import services as payments
 from payments.enums import PaymentMethod
 from tests.factories import (
     advance,
+    make_employee,
     make_offer,
     make_order,
     make_product,
@@ -73,7 +74,7 @@ def make_world() -> World:
             "retailer_b": rival.user,
             "vendor_a": wholesaler.user,
             "vendor_b": stranger.user,
-            "operator": make_user(),
+            "operator": make_employee(),
             "admin": make_user(Role.ADMIN, is_superuser=True),
         },
         ids={
