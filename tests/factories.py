@@ -3,11 +3,11 @@
 from decimal import Decimal
 from itertools import count
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import connection
 
 from credit import services as credit
-from credit.enums import RequestState
 from credit.models import Retailer
 from khaacho import permissions
 from khaacho.actors import SYSTEM, Actor
@@ -70,12 +70,14 @@ def make_retailer(
     )
     if not approved:
         return retailer
+    limit = Decimal(credit_limit)
+    if limit <= settings.LIMIT_SECOND_PERSON_ABOVE:
+        return credit.approve_retailer(retailer_id=retailer.pk, actor=SYSTEM, credit_limit=limit)
     credit.approve_retailer(retailer_id=retailer.pk, actor=SYSTEM)
     change = credit.change_limit(
-        retailer_id=retailer.pk, new_limit=Decimal(credit_limit), reason="opening", actor=SYSTEM
+        retailer_id=retailer.pk, new_limit=limit, reason="opening", actor=SYSTEM
     )
-    if change.state == RequestState.PENDING:
-        credit.decide_limit_change(change_id=change.pk, approve=True, actor=make_actor())
+    credit.decide_limit_change(change_id=change.pk, approve=True, actor=make_actor())
     retailer.refresh_from_db()
     return retailer
 

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib.auth.models import Group
 from django.db import transaction
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench.trade import history, logins
-from khaacho import permissions, sql
-from khaacho.models import User
+from khaacho import sql
 
 TABLES = (
     "users",
@@ -131,13 +129,23 @@ def load(options: history.Options, path: Path, done: Callable[[str], None]) -> b
         if sql.fetch("SELECT FROM orders LIMIT 1"):
             raise OtherTrade
         history.write(options, passwords, done)
-        permissions.sync_groups()
-        operator = User.objects.get(phone=logins.OPERATOR_PHONE)
-        operator.groups.add(Group.objects.get(name="Operations"))
+        _employ_the_operator()
         draft = logins.prepare(path, logins.collect(passwords))
     draft.replace(path)
     _analyze()
     return True
+
+
+def _employ_the_operator() -> None:
+    """Put the demo's operator into the group Operations."""
+    from django.contrib.auth.models import Group  # noqa: PLC0415 - models need django.setup()
+
+    from khaacho import permissions  # noqa: PLC0415
+    from khaacho.models import User  # noqa: PLC0415
+
+    permissions.sync_groups()
+    operator = User.objects.get(phone=logins.OPERATOR_PHONE)
+    operator.groups.add(Group.objects.get(name="Operations"))
 
 
 def _analyze() -> None:

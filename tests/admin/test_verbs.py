@@ -278,7 +278,8 @@ def test_every_permission_has_a_verb_and_every_verb_a_permission():
         for label, acts in ACTS.items()
         for codename in acts
     }
-    assert used == declared
+    by_api_alone = {("orders.order", "orders.place_order")}
+    assert used == declared - by_api_alone
 
 
 def test_every_verb_of_a_record_is_tried_here():
