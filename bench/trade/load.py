@@ -137,7 +137,7 @@ def load(options: history.Options, path: Path, done: Callable[[str], None]) -> b
 
 
 def _employ_the_operator() -> None:
-    """Put the demo's operator into the group Operations."""
+    """Put the demo's operator into the groups Operations and Credit."""
     from django.contrib.auth.models import Group  # noqa: PLC0415 - models need django.setup()
 
     from khaacho import permissions  # noqa: PLC0415
@@ -145,7 +145,7 @@ def _employ_the_operator() -> None:
 
     permissions.sync_groups()
     operator = User.objects.get(phone=logins.OPERATOR_PHONE)
-    operator.groups.add(Group.objects.get(name="Operations"))
+    operator.groups.set(Group.objects.filter(name__in=("Operations", "Credit")))
 
 
 def _analyze() -> None:
