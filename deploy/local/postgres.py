@@ -19,7 +19,7 @@ from deploy.local.files import SetupError, read, tail
 from deploy.local.installs import reachable
 from deploy.local.processes import Daemon, identify, is_alive, reap, recall, record
 
-OLDEST_MAJOR = 14
+OLDEST_MAJOR = 15  # a constraint says NULLS NOT DISTINCT
 SUPERUSER = DATABASE = "khaacho"
 LOG = "postgres.log"
 ATTEMPTS = 3  # what a killed server left in memory may take a moment to go

@@ -67,12 +67,12 @@ class RefusalAdmin(KhaachoModelAdmin):
     entity_type = "refusal"
     list_display = (
         "created_at",
+        "code",
         "retailer",
         npr("requested"),
         npr("available"),
         npr("shortfall"),
         _score,
-        "code",
         "vendor",
         "state",
     )
