@@ -137,7 +137,7 @@ WRITES = ["orders/", "orders/quote/", "payments/", "vendor/products/", "vendor/p
 @pytest.mark.parametrize("path", WRITES)
 @pytest.mark.parametrize(("raw", "status"), RAW, ids=lambda value: repr(value)[:24])
 def test_bodies_that_are_not_our_json(caller, offer, path, raw, status):
-    who = {"payments/": Caller(make_user()), "orders/": caller, "orders/quote/": caller}
+    who = {"payments/": Caller(make_employee()), "orders/": caller, "orders/quote/": caller}
     sender = who.get(path, Caller(offer.vendor.user))
     headers = {"Idempotency-Key": fresh_key()}
     response = sender.client.post(BASE + path, raw, content_type=JSON, headers=headers)
@@ -218,7 +218,7 @@ QUERIES = [
 
 @pytest.mark.parametrize("path", LISTS)
 def test_queries_never_break_a_list(offer, path):
-    callers = [Caller(offer.vendor.user), Caller(make_user())]
+    callers = [Caller(offer.vendor.user), Caller(make_employee())]
     for caller in callers:
         for query in QUERIES:
             response = caller.client.get(f"{BASE}{path}?{query}")
@@ -258,13 +258,13 @@ def test_ids_that_nothing_has(caller, path):
     ["accept", "reject", "pack", "dispatch", "out_for_delivery", "deliver", "complete", "cancel"],
 )
 def test_verbs_on_ids_that_nothing_has(order_id, verb):
-    response = Caller(make_user()).post(f"orders/{order_id}/{verb}/", {"reason": "none"})
+    response = Caller(make_employee()).post(f"orders/{order_id}/{verb}/", {"reason": "none"})
     assert_problem(response, 404, "not_found")
 
 
 def test_other_ids_that_nothing_has(offer):
     assert_problem(
-        Caller(make_user()).post(f"payments/{HUGE}/reverse/", {"reason": "x"}), 404, "not_found"
+        Caller(make_employee()).post(f"payments/{HUGE}/reverse/", {"reason": "x"}), 404, "not_found"
     )
     vendor = Caller(offer.vendor.user)
     assert_problem(vendor.patch(f"vendor/products/{HUGE}/", {"stock": 1}), 404, "not_found")
