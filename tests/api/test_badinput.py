@@ -9,7 +9,7 @@ from orders.models import Order, OrderItem, OrderRefusal
 from payments.models import Payment
 from tests.api.clients import JSON, assert_problem
 from tests.api.trade import BASE, Caller, fresh_key
-from tests.factories import make_offer, make_retailer, make_user
+from tests.factories import make_employee, make_offer, make_retailer
 from vendors.models import VendorProduct
 
 pytestmark = pytest.mark.django_db
