@@ -32,7 +32,7 @@ def move_stock(changes: Mapping[int, StockChange]) -> None:
     One statement; the caller's transaction must be rolled back when it raises InsufficientStock,
     whose `lines` are the shortages.
     """
-    ids = sorted(changes)
+    ids = list(changes)  # the statement itself puts the locks in order
     params = {
         "ids": ids,
         "reserved": [changes[i].reserved for i in ids],
