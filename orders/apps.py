@@ -7,10 +7,14 @@ class OrdersConfig(AppConfig):
     name = "orders"
 
     def ready(self) -> None:
+        from django.core.checks import register
+
         from khaacho import events, jobs, schedules
         from khaacho.enums import Queue
+        from orders.checks import routing_weights
         from orders.events import OrderCancelled, OrderCompleted
 
+        register(routing_weights)
         jobs.register("orders.route", "orders.tasks.route", queue=Queue.ORDER_ROUTING)
         jobs.register("orders.expire", "orders.tasks.expire", queue=Queue.ORDER_ROUTING)
         for name in ("find_expired", "find_completable", "complete", "mark_overdue"):

@@ -12,6 +12,7 @@ from khaacho.actors import SYSTEM
 from khaacho.exceptions import Forbidden, Invalid, NotFound
 from khaacho.models import Alert, Job
 from orders import services, tasks
+from orders.checks import routing_weights
 from orders.enums import NEXT, AcceptanceStatus, OrderStatus
 from orders.exceptions import IllegalTransition
 from orders.models import VendorOrderAcceptance
@@ -102,6 +103,20 @@ def test_a_new_vendor_gets_the_median_reliability():
 def test_weights_must_total_a_hundred():
     with pytest.raises(ValueError, match="100"):
         rank([], HERE, {"price": 99})
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {**settings.ROUTING_WEIGHTS, "price": 19},
+        {"price": 100},
+        {**settings.ROUTING_WEIGHTS, "x": 0},
+    ],
+)
+def test_wrong_weights_stop_the_start(settings, weights):
+    assert routing_weights() == []
+    settings.ROUTING_WEIGHTS = weights
+    assert [error.id for error in routing_weights()] == ["orders.E001"]
 
 
 def two_offers(first=10, second=10, **fields):
