@@ -3,9 +3,14 @@
 import re
 import uuid
 from collections.abc import Callable
+from typing import Any
 
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
 
 from khaacho import logs
 from khaacho.api import problems
@@ -62,3 +67,28 @@ def _is_html(response: HttpResponseBase) -> bool:
 
 
 api_errors = APIErrors
+
+
+class _PagesOnly:
+    """Django's middleware for people with a session; the API has none, and does not pay for it."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if problems.is_api(request):
+            return self.get_response(request)  # type: ignore[attr-defined] # of the class beside
+        return super().__call__(request)  # type: ignore[misc]
+
+
+class PageSessions(_PagesOnly, SessionMiddleware):
+    pass
+
+
+class PageCsrf(_PagesOnly, CsrfViewMiddleware):
+    pass
+
+
+class PageAuthentication(_PagesOnly, AuthenticationMiddleware):
+    pass
+
+
+class PageMessages(_PagesOnly, MessageMiddleware):
+    pass

@@ -171,11 +171,11 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "khaacho.middleware.api_errors",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "khaacho.middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "khaacho.middleware.PageCsrf",
+    "khaacho.middleware.PageAuthentication",
+    "khaacho.middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "khaacho.urls"
@@ -243,6 +243,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["khaacho.api.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["khaacho.api.permissions.SignedIn"],
     "DEFAULT_RENDERER_CLASSES": ["khaacho.api.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "khaacho.api.negotiation.Negotiation",
     "DEFAULT_PARSER_CLASSES": ["khaacho.api.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "khaacho.api.pagination.Pagination",
     "DEFAULT_FILTER_BACKENDS": [

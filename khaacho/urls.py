@@ -4,15 +4,17 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("admin/", admin.site.urls),
-    path("", include("monitoring.api.probes")),
-    path("api/v1/", include("khaacho.api.urls")),
+    path(
+        "api/v1/", include("orders.api.urls")
+    ),  # routes are tried in turn: what is asked most first
     path("api/v1/", include("vendors.api.urls")),
     path("api/v1/", include("credit.api.urls")),
-    path("api/v1/", include("orders.api.urls")),
     path("api/v1/", include("payments.api.urls")),
     path("api/v1/", include("whatsapp.api.urls")),
+    path("api/v1/", include("khaacho.api.urls")),
     path("api/v1/", include("monitoring.api.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("monitoring.api.probes")),
 ]
 handler400 = "khaacho.api.problems.handler400"
 handler403 = "khaacho.api.problems.handler403"

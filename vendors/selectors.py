@@ -14,6 +14,7 @@ from django.db.models import (
     Prefetch,
     Q,
     QuerySet,
+    Subquery,
 )
 from django.db.models.expressions import ExpressionWrapper
 from django.db.models.functions import Cast, Greatest, Upper
@@ -55,10 +56,10 @@ ANYTHING = OfferWish()
 
 
 def catalogue(wish: OfferWish = ANYTHING) -> QuerySet[Product]:
-    """Active products with an offer that fits the wish, and that offer as `best_offers[0]`.
+    """Active products with an offer that fits the wish, the best one as `best_offers[0]`.
 
-    Without a wish also products that nobody offers. The best offer has stock, then the lowest price.
-    Two queries, however many rows.
+    Without a wish also products that nobody offers. The best offer has stock, then the lowest price;
+    expressions know it as `best_offer_id`. Two queries, however many rows.
     """
     offers = wish.offers()
     products = Product.objects.active().order_by("name", "id")
@@ -67,8 +68,11 @@ def catalogue(wish: OfferWish = ANYTHING) -> QuerySet[Product]:
         products = products.filter(Exists(fitting.filter(product_id=OuterRef("pk"))))
     if wish.in_stock is False:
         products = products.exclude(Exists(offers.in_stock().filter(product_id=OuterRef("pk"))))
+    own = best_first(offers.filter(product_id=OuterRef("pk")))
     best = best_first(offers, "product_id").distinct("product_id").select_related("vendor")
-    return products.prefetch_related(Prefetch("offers", best, to_attr="best_offers"))
+    return products.alias(best_offer_id=Subquery(own.values("pk")[:1])).prefetch_related(
+        Prefetch("offers", best, to_attr="best_offers")
+    )
 
 
 def best_first(offers: OfferQuerySet, *groups: str) -> OfferQuerySet:

@@ -1,10 +1,11 @@
 """Registration of shops, and the ledger for those whose it is."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -23,6 +24,7 @@ from credit.models import CreditLedger
 from khaacho import tokens
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
+from khaacho.api.json_list import JSONListView
 from khaacho.api.verbs import validated
 from khaacho.api.views import PublicView
 from khaacho.exceptions import Invalid
@@ -44,7 +46,7 @@ class Register(PublicView):
         return Response(answer.data, status=201, headers={"Cache-Control": "no-store"})
 
 
-class Ledger(ListAPIView[CreditLedger]):
+class Ledger(JSONListView[CreditLedger]):
     """Entries of the caller's accounts: a vendor sees its own customers', staff everybody's."""
 
     queryset = CreditLedger.objects.none()
@@ -53,8 +55,8 @@ class Ledger(ListAPIView[CreditLedger]):
     sort_fields = {"created_at": "created_at", "amount": "amount"}
     default_sort = "-created_at"
 
-    def get_queryset(self) -> QuerySet[CreditLedger]:
-        return selectors.entries(caller(self.request))
+    def rows(self, actor: Actor, **route: Any) -> QuerySet[CreditLedger]:
+        return selectors.entries(actor)
 
 
 class StatementView(APIView):

@@ -39,15 +39,8 @@ class SortBackend(BaseFilterBackend):
     def filter_queryset(
         self, request: Request, queryset: QuerySet[M, R], view: Any
     ) -> QuerySet[M, R]:
-        fields: Mapping[str, str] = getattr(view, "sort_fields", {})
-        wanted = request.query_params.get("sort", "") or getattr(view, "default_sort", "")
-        if not wanted:
-            return queryset
-        terms = [_term(name.strip(), fields) for name in wanted.split(",")]
-        names = [term.removeprefix("-") for term in terms]
-        if len(set(names)) < len(names):
-            raise Invalid(errors={"sort": ["A field is named twice."]})
-        return queryset.order_by(*terms, *_tie_break(terms, names))
+        terms = sort_terms(request, view)
+        return queryset.order_by(*terms) if terms else queryset
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         fields = getattr(view, "sort_fields", {})
@@ -62,6 +55,22 @@ class SortBackend(BaseFilterBackend):
                 "schema": {"type": "string"},
             }
         ]
+
+
+def sort_terms(request: Request, view: Any) -> tuple[str, ...]:
+    """Return the order that the request asks for, or the view's own; empty: the queryset's.
+
+    Raises Invalid for a field that the view does not name, and for one named twice.
+    """
+    fields: Mapping[str, str] = getattr(view, "sort_fields", {})
+    wanted = request.query_params.get("sort", "") or getattr(view, "default_sort", "")
+    if not wanted:
+        return ()
+    terms = [_term(name.strip(), fields) for name in wanted.split(",")]
+    names = [term.removeprefix("-") for term in terms]
+    if len(set(names)) < len(names):
+        raise Invalid(errors={"sort": ["A field is named twice."]})
+    return (*terms, *_tie_break(terms, names))
 
 
 def _term(name: str, fields: Mapping[str, str]) -> str:

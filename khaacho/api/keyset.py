@@ -5,20 +5,26 @@ list: path, filters and order are part of its signature.
 """
 
 import hashlib
-from collections.abc import Sequence
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from django.core import signing
-from django.db.models import BooleanField, Expression, F, Model, Q, QuerySet, Value
+from django.conf import settings
+from django.db.models import BooleanField, Expression, F, Field, Model, Q, QuerySet, Value
 from django.db.models.sql.compiler import SQLCompiler
+from django.utils.crypto import constant_time_compare, salted_hmac
 from rest_framework.request import Request
 
 from khaacho.exceptions import Invalid
 
-M = TypeVar("M", bound=Model)
+R = TypeVar("R", bound=Model)
+V = TypeVar("V")
 _NOT_FILTERS = {"cursor", "limit", "page"}
 _READ = {"d": Decimal, "t": datetime.fromisoformat, "a": date.fromisoformat}
 
@@ -76,20 +82,42 @@ def ordering(queryset: QuerySet[Any]) -> tuple[str, ...]:
     return terms
 
 
+def column(queryset: QuerySet[Any], term: str) -> "Field[Any, Any]":
+    """Return the field of a term of the order: a column, also over foreign keys, or an annotation."""
+    field: Field[Any, Any] = queryset.query.resolve_ref(term.removeprefix("-")).output_field
+    return field
+
+
+def beyond(queryset: QuerySet[R, V], cursor: Cursor | None) -> QuerySet[R, V]:
+    """Return the rows that follow the cursor in the queryset's order, or come before it, nearest first."""
+    if cursor is None:
+        return queryset
+    found = queryset.filter(_beyond(ordering(queryset), cursor))
+    return found.reverse() if cursor.backward else found
+
+
 def window(queryset: QuerySet[Any], cursor: Cursor | None, limit: int) -> Window:
     """Return the `limit` rows that follow the cursor, or come before it. One query."""
     terms = ordering(queryset)
+    found = list(beyond(queryset, cursor)[: limit + 1])
+    return frame(found, cursor, limit, lambda row: _values(row, terms))
+
+
+def frame(
+    found: Sequence[Any],
+    cursor: Cursor | None,
+    limit: int,
+    values: Callable[[Any], tuple[Any, ...]],
+) -> Window:
+    """Make a window of up to `limit` + 1 rows as `beyond` gives them; `values` of a row are its place."""
     back = cursor is not None and cursor.backward
-    if cursor is not None:
-        queryset = queryset.filter(_beyond(terms, cursor))
-    found = list((queryset.reverse() if back else queryset)[: limit + 1])
-    more, rows = len(found) > limit, found[:limit]
+    more, rows = len(found) > limit, list(found[:limit])
     if not rows:
         return _nothing(cursor)
     if back:
         rows.reverse()
-    before = Cursor(_values(rows[0], terms), backward=True)
-    after = Cursor(_values(rows[-1], terms))
+    before = Cursor(values(rows[0]), backward=True)
+    after = Cursor(values(rows[-1]))
     if back:
         return Window(rows, after, before if more else None)
     return Window(rows, after if more else None, before if cursor else None)
@@ -108,8 +136,12 @@ def _beyond(terms: Sequence[str], cursor: Cursor) -> Any:
     signs = [(">", "<")[term.startswith("-") ^ cursor.backward] for term in terms]
     if len(set(signs)) == 1:
         operator = signs[0] + ("=" if cursor.inclusive else "")
-        return RowCompare([F(n) for n in names], operator, [Value(v) for v in cursor.values])
+        return RowCompare([F(n) for n in names], operator, [_operand(v) for v in cursor.values])
     return _mixed(names, signs, cursor)
+
+
+def _operand(value: Any) -> Any:
+    return value if isinstance(value, Expression) else Value(value)
 
 
 def _mixed(names: Sequence[str], signs: Sequence[str], cursor: Cursor) -> Q:
@@ -139,16 +171,38 @@ def _value(row: Any, name: str) -> Any:
 def encode(cursor: Cursor, salt: str) -> str:
     """Return the cursor as an opaque, signed string. Raises TypeError for a field of another type."""
     parts = [cursor.backward, cursor.inclusive, [_write(value) for value in cursor.values]]
-    return signing.dumps(parts, salt=salt)
+    payload = _armoured(json.dumps(parts, separators=(",", ":")).encode())
+    return f"{payload}.{_seal(payload, salt, settings.SECRET_KEY)}"
 
 
 def decode(text: str, salt: str) -> Cursor:
     """Return the cursor that `encode` wrote for this list. Raises Invalid."""
-    try:
-        backward, inclusive, values = signing.loads(text, salt=salt)
-    except signing.BadSignature:
-        raise Invalid(errors={"cursor": ["This is not a cursor of this list."]}) from None
+    payload, _, seal = text.partition(".")
+    seals = [_seal(payload, salt, str(each)) for each in _secrets()]
+    if not any(constant_time_compare(seal, each) for each in seals):
+        raise Invalid(errors={"cursor": ["This is not a cursor of this list."]})
+    backward, inclusive, values = json.loads(urlsafe_b64decode(payload))
     return Cursor(tuple(_read(value) for value in values), backward, inclusive)
+
+
+def _secrets() -> list[Any]:
+    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+
+
+def _seal(payload: str, salt: str, secret: str) -> str:
+    """Return 128 bits of HMAC-SHA256 over list and place; django.core.signing takes five times as long."""
+    message = f"{salt}:{payload}".encode("utf-8", "replace")
+    return _armoured(hmac.digest(_key(secret), message, "sha256")[:16])
+
+
+@lru_cache(maxsize=8)
+def _key(secret: str) -> bytes:
+    """Derive the signing key, so that nothing else signed with SECRET_KEY is a cursor."""
+    return salted_hmac("khaacho.keyset", "cursor", secret=secret, algorithm="sha256").digest()
+
+
+def _armoured(content: bytes) -> str:
+    return urlsafe_b64encode(content).decode()
 
 
 def salt_of(request: Request, terms: Sequence[str]) -> str:

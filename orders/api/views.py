@@ -12,6 +12,7 @@ from khaacho import permissions
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import idempotent
+from khaacho.api.json_list import JSONListView
 from khaacho.api.permissions import IsRetailerOrStaff, IsVendorOrStaff, SignedIn
 from khaacho.api.verbs import Body, Verb, validated
 from khaacho.exceptions import Invalid, NotFound
@@ -45,7 +46,7 @@ def order_request(body: Body, actor: Actor) -> OrderRequest:
     )
 
 
-class OrderList(ListAPIView[Order]):
+class OrderList(JSONListView[Order]):
     """Own orders; staff see all."""
 
     queryset = Order.objects.none()
@@ -57,8 +58,8 @@ class OrderList(ListAPIView[Order]):
     def get_permissions(self) -> list[Any]:
         return [IsRetailerOrStaff() if self.request.method == "POST" else SignedIn()]
 
-    def get_queryset(self) -> QuerySet[Order]:
-        return Order.objects.for_user(caller(self.request)).only(*OrderRowSerializer.Meta.fields)
+    def rows(self, actor: Actor, **route: Any) -> QuerySet[Order]:
+        return Order.objects.for_user(actor)
 
     @extend_schema(request=OrderRequestSerializer, responses={201: OrderSerializer})
     @idempotent(required=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.generics import RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +12,7 @@ from khaacho import permissions
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import idempotent
+from khaacho.api.json_list import JSONListView
 from khaacho.api.permissions import IsStaff, IsVendorOrStaff, SignedIn
 from khaacho.api.verbs import Body, Verb, validated
 from khaacho.exceptions import Invalid
@@ -28,7 +29,7 @@ from payments.models import Payment
 from payments.services import Allocation
 
 
-class PaymentList(ListAPIView[Payment]):
+class PaymentList(JSONListView[Payment]):
     """Own payments: a retailer's made, a vendor's received; staff see all."""
 
     queryset = Payment.objects.none()
@@ -40,8 +41,8 @@ class PaymentList(ListAPIView[Payment]):
     def get_permissions(self) -> list[Any]:
         return [IsVendorOrStaff() if self.request.method == "POST" else SignedIn()]
 
-    def get_queryset(self) -> QuerySet[Payment]:
-        return selectors.payments(caller(self.request))
+    def rows(self, actor: Actor, **route: Any) -> QuerySet[Payment]:
+        return selectors.payments(actor)
 
     @extend_schema(request=PaymentRequestSerializer, responses={201: PaymentSerializer})
     @idempotent(required=True)

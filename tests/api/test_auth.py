@@ -1,6 +1,7 @@
 """Signing in, rotating, signing out; and what no token may do."""
 
 import logging
+import time
 from datetime import timedelta
 
 import jwt
@@ -248,6 +249,16 @@ def test_forged_and_stale_tokens():
         assert response["WWW-Authenticate"] == 'Bearer realm="khaacho"'
     assert_problem(me(forge(user, exp=timezone.now() - timedelta(seconds=9))), 401, "token_expired")
     assert me(forge(user, exp=timezone.now() - timedelta(seconds=2))).status_code == 200
+
+
+@pytest.mark.usefixtures("_secret")
+def test_a_token_that_was_good_expires(monkeypatch):
+    """It is verified once and remembered; its time is looked at whenever it comes."""
+    token = forge(make_person(), exp=timezone.now() + timedelta(seconds=60))
+    assert me(token).status_code == 200
+    later = time.time() + 60 + tokens.LEEWAY + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert_problem(me(token), 401, "token_expired")
 
 
 @pytest.mark.usefixtures("_secret")

@@ -3,9 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import F, OuterRef, Subquery
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from khaacho.api.json_rows import projection
 from khaacho.api.serializers import (
     CharField,
     IdField,
@@ -18,6 +20,7 @@ from vendors.models import Product, Vendor, VendorProduct
 
 MAX_STOCK = 2**31 - 1
 MAX_ROWS = 500
+AVAILABLE = {"available": lambda: F("stock") - F("reserved")}
 
 
 class BestOfferSerializer(ModelSerializer[VendorProduct]):
@@ -26,14 +29,22 @@ class BestOfferSerializer(ModelSerializer[VendorProduct]):
     vendor_name = CharField(source="vendor.business_name")
     price = MoneyField(source="vendor_price")
     available = IntegerField()
+    sql_fields = AVAILABLE
 
     class Meta:
         model = VendorProduct
         fields = ["id", "vendor_id", "vendor_name", "price", "available"]
 
 
+def _best_offer() -> Subquery:
+    """Return the JSON of the offer that `selectors.catalogue` chose for each product."""
+    chosen = VendorProduct.objects.filter(pk=OuterRef("best_offer_id"))
+    return Subquery(chosen.values_list(projection(BestOfferSerializer(), VendorProduct)))
+
+
 class ProductSerializer(ModelSerializer[Product]):
     best_offer = serializers.SerializerMethodField()
+    sql_fields = {"best_offer": _best_offer}
 
     class Meta:
         model = Product
@@ -72,6 +83,7 @@ class OfferSerializer(ModelSerializer[VendorProduct]):
     price = MoneyField(source="vendor_price")
     tax_rate = serializers.DecimalField(source="product.tax_rate", max_digits=4, decimal_places=2)
     available = IntegerField()
+    sql_fields = AVAILABLE
 
     class Meta:
         model = VendorProduct
@@ -115,6 +127,7 @@ class OwnOfferSerializer(ModelSerializer[VendorProduct]):
     category = CharField(source="product.category")
     price = MoneyField(source="vendor_price")
     available = IntegerField()
+    sql_fields = AVAILABLE
 
     class Meta:
         model = VendorProduct

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
-from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.generics import RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import idempotent
+from khaacho.api.json_list import JSONListView
 from khaacho.api.permissions import IsVendor
 from khaacho.api.verbs import Verb, validated
 from khaacho.exceptions import NotFound
@@ -36,13 +37,16 @@ cacheable = method_decorator(conditional_page, name="dispatch")
 
 
 @cacheable
-class ProductList(ListAPIView[Product]):
+class ProductList(JSONListView[Product]):
     """The catalogue: each product with the best offer that fits the filters."""
 
     queryset = Product.objects.none()
     serializer_class = ProductSerializer
     filterset_class = ProductFilter
     sort_fields = {"name": "name", "created_at": "created_at", "category": "category"}
+
+    def rows(self, actor: Actor, **route: Any) -> QuerySet[Product]:
+        return selectors.catalogue()
 
 
 @cacheable
@@ -57,7 +61,7 @@ class ProductDetail(RetrieveAPIView[Product]):
 
 
 @cacheable
-class ProductOffers(ListAPIView[VendorProduct]):
+class ProductOffers(JSONListView[VendorProduct]):
     """Who sells a product, the cheapest first."""
 
     queryset = VendorProduct.objects.none()
@@ -65,15 +69,16 @@ class ProductOffers(ListAPIView[VendorProduct]):
     sort_fields = {"price": "vendor_price", "vendor_rating": "vendor__rating"}
     default_sort = "price"
 
-    def get_queryset(self) -> OfferQuerySet:
-        product_id = self.kwargs["product_id"]
-        if not selectors.active_products([product_id]):
+    def rows(self, actor: Actor, **route: Any) -> OfferQuerySet:
+        return selectors.offers_of_product(route["product_id"])
+
+    def check_exists(self, **route: Any) -> None:
+        if not selectors.active_products([route["product_id"]]):
             raise NotFound
-        return selectors.offers_of_product(product_id)
 
 
 @cacheable
-class VendorList(ListAPIView[Vendor]):
+class VendorList(JSONListView[Vendor]):
     """Approved vendors, the best rated first."""
 
     queryset = Vendor.objects.none()
@@ -86,7 +91,7 @@ class VendorList(ListAPIView[Vendor]):
     }
     default_sort = "-rating"
 
-    def get_queryset(self) -> QuerySet[Vendor]:
+    def rows(self, actor: Actor, **route: Any) -> QuerySet[Vendor]:
         return Vendor.objects.approved()
 
 
@@ -102,7 +107,7 @@ class VendorDetail(RetrieveAPIView[Vendor]):
 
 
 @cacheable
-class VendorCatalogue(ListAPIView[VendorProduct]):
+class VendorCatalogue(JSONListView[VendorProduct]):
     """What one approved vendor has on sale."""
 
     queryset = VendorProduct.objects.none()
@@ -111,14 +116,15 @@ class VendorCatalogue(ListAPIView[VendorProduct]):
     sort_fields = {"product_name": "product__name", "price": "vendor_price"}
     default_sort = "product_name"
 
-    def get_queryset(self) -> OfferQuerySet:
-        vendor_id = self.kwargs["vendor_id"]
-        if not Vendor.objects.approved().filter(pk=vendor_id).exists():
+    def rows(self, actor: Actor, **route: Any) -> OfferQuerySet:
+        return selectors.offers_of_vendor(route["vendor_id"])
+
+    def check_exists(self, **route: Any) -> None:
+        if not Vendor.objects.approved().filter(pk=route["vendor_id"]).exists():
             raise NotFound
-        return selectors.offers_of_vendor(vendor_id)
 
 
-class OwnOffers(ListAPIView[VendorProduct]):
+class OwnOffers(JSONListView[VendorProduct]):
     """The vendor's own offers."""
 
     permission_classes = [IsVendor]
@@ -133,8 +139,8 @@ class OwnOffers(ListAPIView[VendorProduct]):
     }
     default_sort = "-created_at"
 
-    def get_queryset(self) -> OfferQuerySet:
-        return selectors.own_offers(caller(self.request).vendor_id)
+    def rows(self, actor: Actor, **route: Any) -> OfferQuerySet:
+        return selectors.own_offers(actor.vendor_id)
 
     @extend_schema(request=OfferCreateSerializer, responses={201: OwnOfferSerializer})
     @idempotent()
