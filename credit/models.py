@@ -221,6 +221,8 @@ class CreditLedger(models.Model):
             models.Index(fields=["vendor", "-created_at"], name="ledger_vendor_idx"),
             # reports
             models.Index(fields=["transaction_type", "-created_at"], name="ledger_type_idx"),
+            # staff's list
+            models.Index(fields=["-created_at", "-id"], name="ledger_list_idx"),
         ]
 
     def __str__(self) -> str:

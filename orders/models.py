@@ -195,6 +195,8 @@ class Order(models.Model):
                 include=["order_number", "status", "payment_status", "total", "due_amount"],
                 name="order_list_covering_idx",
             ),
+            # the vendor's order list, whatever the status
+            models.Index(fields=["vendor", "-created_at", "-id"], name="order_vendor_list_idx"),
             # oldest dues first: allocation, the credit hold, the daily overdue job
             models.Index(
                 fields=["retailer", "vendor", "due_date", "id"],

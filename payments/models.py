@@ -84,6 +84,8 @@ class Payment(models.Model):
             ),
             # 12 vendor's receipts
             models.Index(fields=["vendor", "-created_at"], name="payment_vendor_idx"),
+            # staff's list
+            models.Index(fields=["-created_at", "-id"], name="payment_list_idx"),
             # advances to use up when an order is delivered
             models.Index(
                 fields=["account", "id"],

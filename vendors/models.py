@@ -127,6 +127,17 @@ class Product(models.Model):
                 name="product_category_idx",
                 condition=Q(deleted_at=None),
             ),
+            # the catalogue by name, and what is new in it
+            models.Index(
+                fields=["name", "id"],
+                name="product_name_idx",
+                condition=Q(is_active=True, deleted_at=None),
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                name="product_created_idx",
+                condition=Q(is_active=True, deleted_at=None),
+            ),
             # product search, typo tolerant: UPPER, because that is what icontains compiles to
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="products_name_trgm_idx"),
         ]

@@ -54,6 +54,7 @@ class Ledger(JSONListView[CreditLedger]):
     filterset_class = LedgerFilter
     sort_fields = {"created_at": "created_at", "amount": "amount"}
     default_sort = "-created_at"
+    tenant_sorts = frozenset({"amount"})
 
     def rows(self, actor: Actor, **route: Any) -> QuerySet[CreditLedger]:
         return selectors.entries(actor)

@@ -15,7 +15,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db.models import BigIntegerField, Model, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -31,9 +31,11 @@ from khaacho.api.json_rows import Param, Statement, as_text, compiled, projectio
 from khaacho.api.keyset import Cursor
 from khaacho.api.pagination import Asked, Paged
 from khaacho.api.shapes import Shape, filtered, shape_of
+from khaacho.exceptions import Invalid
 
 M = TypeVar("M", bound=Model)
 Values = Mapping[str, Any]
+TENANTS = {"retailer_id", "vendor_id"}  # filters that leave the rows of one
 KEPT = 1000  # shapes; then all are forgotten, since only strange requests make so many
 
 
@@ -88,7 +90,12 @@ def forget() -> None:
 
 
 class JSONListView(ListAPIView[M]):
-    """A list of `rows`, filtered, sorted and paginated like any other, without models or serializer."""
+    """A list of `rows`, filtered, sorted and paginated like any other, without models or serializer.
+
+    `tenant_sorts` have no index of their own: a tenant's rows are sorted by them, not everybody's.
+    """
+
+    tenant_sorts: ClassVar[frozenset[str]] = frozenset()
 
     def rows(self, actor: Actor, **route: Any) -> QuerySet[M]:
         """Return the rows that the actor may see; the actor's and the route's ids may be Params."""
@@ -120,6 +127,8 @@ class JSONListView(ListAPIView[M]):
         if shape is None:
             return self._listed(self.filter_queryset(self.get_queryset()), terms=()), {}
         actor = caller(request)
+        if terms and terms[0].removeprefix("-") in self.tenant_sorts:
+            _require_tenant(actor, shape, terms[0])
         key = (type(self), actor.role, terms, shape.forms)
         listing = _listings.get(key)
         if listing is None:
@@ -150,6 +159,14 @@ class JSONListView(ListAPIView[M]):
 
 def _filters_of(view: JSONListView[Any]) -> Any:
     return getattr(view, "filterset_class", None)
+
+
+def _require_tenant(actor: Actor, shape: Shape, term: str) -> None:
+    if actor.is_staff and not TENANTS & {name for name, _ in shape.forms}:
+        field = term.removeprefix("-")
+        raise Invalid(
+            errors={"sort": [f"To sort by {field}, name one retailer_id or vendor_id as well."]}
+        )
 
 
 def _by_page(listing: Listing, values: Values, asked: Asked, request: Request) -> Paged[str]:

@@ -19,7 +19,13 @@ from rest_framework.request import Request
 from khaacho.api.json_rows import Param
 
 ONE = "one"
-BINDABLE = {"exact", "gt", "gte", "lt", "lte"}  # other lookups rewrite their value: iexact escapes it
+BINDABLE = {
+    "exact",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+}  # other lookups rewrite their value: iexact escapes it
 
 
 @dataclass(frozen=True)

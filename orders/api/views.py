@@ -54,6 +54,7 @@ class OrderList(JSONListView[Order]):
     filterset_class = OrderFilter
     sort_fields = {"created_at": "created_at", "total": "total", "due_amount": "due_amount"}
     default_sort = "-created_at"
+    tenant_sorts = frozenset({"total", "due_amount"})
 
     def get_permissions(self) -> list[Any]:
         return [IsRetailerOrStaff() if self.request.method == "POST" else SignedIn()]

@@ -37,6 +37,7 @@ class PaymentList(JSONListView[Payment]):
     filterset_class = PaymentFilter
     sort_fields = {"created_at": "created_at", "amount": "amount"}
     default_sort = "-created_at"
+    tenant_sorts = frozenset({"amount"})
 
     def get_permissions(self) -> list[Any]:
         return [IsVendorOrStaff() if self.request.method == "POST" else SignedIn()]

@@ -19,7 +19,7 @@ from khaacho.enums import Role
 from khaacho.models import User
 from orders.api.serializers import OrderRowSerializer
 from orders.models import Order
-from tests.api.clients import bearer
+from tests.api.clients import assert_problem, bearer
 from tests.api.trade import Caller, data, ids, queries
 from tests.api.world import World, make_world
 from tests.factories import make_offer, make_order, make_product, make_retailer, make_user
@@ -109,7 +109,7 @@ def test_rows_equal_the_serializers(world, route, who):
     ("path", "query"),
     [
         ("orders/", {"status": "DELIVERED"}),
-        ("orders/", {"payment_status": "PARTIAL", "sort": "total"}),
+        ("orders/", {"payment_status": "PARTIAL", "sort": "created_at,-total"}),
         (
             "orders/",
             {"created_after": "2026-01-01T00:00:00Z", "created_before": "2100-01-01T00:00"},
@@ -156,7 +156,7 @@ def test_how_many_choices_and_which_filters_make_a_shape(world):
         "orders/?status=PLACED",
         "orders/?status=DELIVERED",
         "orders/?status=PLACED&status=DELIVERED",
-        "orders/?status=PLACED&sort=total",
+        "orders/?status=PLACED&sort=created_at",
         "orders/?vendor_id=1",
         "orders/?vendor_id=2&unknown=1",
     ):
@@ -168,7 +168,7 @@ def test_strange_shapes_are_forgotten(world, monkeypatch):
     monkeypatch.setattr(json_list, "KEPT", 2)
     json_list.forget()
     staff = Caller(world.people["operator"])
-    for sort in ("total", "-total", "created_at", "due_amount"):
+    for sort in ("-created_at", "created_at", "created_at,total", "created_at,due_amount"):
         assert data(staff.get("orders/", sort=sort))
         assert json_list.kept() <= 2
 
@@ -201,6 +201,18 @@ def test_cursors_walk_all_rows_both_ways_as_pages_do(world, sort):
         backward.insert(0, ids(page))
         cursor = page.json()["pagination"]["prev_cursor"]
     assert backward == forward[:-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "sort"),
+    [("orders/", "-due_amount"), ("payments/", "amount"), ("credit/ledger/", "amount")],
+)
+def test_what_no_index_orders_is_sorted_for_one_tenant_alone(world, path, sort):
+    staff, own = Caller(world.people["operator"]), Caller(world.people["retailer_a"])
+    problem = assert_problem(staff.get(path, sort=sort), 400, "invalid")
+    assert list(problem["errors"]) == ["sort"]
+    one = world.people["retailer_a"].retailer.pk
+    assert data(staff.get(path, sort=sort, retailer_id=one)) == data(own.get(path, sort=sort))
 
 
 def test_a_long_list_is_estimated_and_says_so(world, monkeypatch):
