@@ -13,7 +13,7 @@ from orders.services.routing import (
     reroute_order,
     route_order,
 )
-from orders.services.settlement import lock_orders, mark_overdue, settle
+from orders.services.settlement import lock_orders, lock_owing, mark_overdue, settle
 
 __all__ = [
     "Line",
@@ -28,6 +28,7 @@ __all__ = [
     "dispatch_order",
     "expire_acceptance",
     "lock_orders",
+    "lock_owing",
     "mark_overdue",
     "pack_order",
     "place_order",
