@@ -5,7 +5,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -26,6 +25,7 @@ from khaacho.enums import Role
 from khaacho.events import jobs_of
 from khaacho.exceptions import Forbidden, Invalid, NotFound
 from khaacho.money import ZERO
+from khaacho.transactions import verb
 from orders import services as orders
 from orders.models import Order
 from payments import pages
@@ -45,7 +45,7 @@ class Allocation:
     amount: Decimal
 
 
-@transaction.atomic
+@verb
 def record_payment(
     *,
     retailer_id: int,
@@ -259,7 +259,7 @@ def _allocate(shares: Sequence[tuple[int, int, Decimal]]) -> None:
     orders.settle(totals)
 
 
-@transaction.atomic
+@verb
 def reverse_payment(
     *, payment_id: int, reason: str, actor: Actor, bounced: bool = False
 ) -> Payment:
@@ -303,7 +303,7 @@ def reverse_payment(
     return payment
 
 
-@transaction.atomic
+@verb
 def apply_advances(*, retailer_id: int, vendor_id: int) -> Decimal:
     """Pay the pair's owing orders, oldest due first, from advances, oldest first; return NPR used.
 

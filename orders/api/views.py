@@ -68,7 +68,7 @@ class OrderList(ListAPIView[Order]):
         actor = caller(request)
         permissions.require(actor, "orders.place_order")
         body = ready(OrderRequestSerializer).run_validation(request.data)
-        order = services.place_order_here(order_request(body, actor), actor=actor)
+        order = services.place_order(order_request(body, actor), actor=actor)
         return Response(ready(OrderSerializer).to_representation(order), status=201)
 
 

@@ -1,11 +1,10 @@
 """Complete and cancel."""
 
-from django.db import transaction
-
 from credit import services as credit
 from khaacho.actors import Actor, require_tenant
 from khaacho.enums import Role
 from khaacho.exceptions import Forbidden, Invalid
+from khaacho.transactions import verb
 from orders.enums import UNDISPATCHED, OrderStatus, PaymentTerms
 from orders.events import OrderCancelled, OrderCompleted
 from orders.exceptions import IllegalTransition
@@ -15,7 +14,7 @@ from vendors import services as vendors
 from vendors.services import StockChange
 
 
-@transaction.atomic
+@verb
 def complete_order(*, order_id: int, actor: Actor) -> Order:
     """Close a DELIVERED order: its retailer, staff, or the system after three days."""
     order = lock_order(order_id, actor=actor)
@@ -24,7 +23,7 @@ def complete_order(*, order_id: int, actor: Actor) -> Order:
     return move(order, OrderStatus.COMPLETED, OrderCompleted(order_id=order.pk))
 
 
-@transaction.atomic
+@verb
 def cancel_order(*, order_id: int, reason: str, actor: Actor) -> Order:
     """Give an order up: stock and credit are released.
 

@@ -1,10 +1,9 @@
 """From the vendor's shelf to the shop: pack, dispatch, out for delivery, deliver."""
 
-from django.db import transaction
-
 from credit import services as credit
 from khaacho.actors import Actor, require_tenant
 from khaacho.money import ZERO
+from khaacho.transactions import verb
 from orders.enums import OrderStatus, PaymentTerms
 from orders.events import OrderDelivered, OrderDispatched
 from orders.models import Order
@@ -19,13 +18,13 @@ def _lock_own(order_id: int, actor: Actor) -> Order:
     return order
 
 
-@transaction.atomic
+@verb
 def pack_order(*, order_id: int, actor: Actor) -> Order:
     """The vendor starts packing an ACCEPTED order."""
     return move(_lock_own(order_id, actor), OrderStatus.PACKING)
 
 
-@transaction.atomic
+@verb
 def dispatch_order(*, order_id: int, actor: Actor) -> Order:
     """The goods leave: what was reserved comes off the stock."""
     order = _lock_own(order_id, actor)
@@ -39,13 +38,13 @@ def dispatch_order(*, order_id: int, actor: Actor) -> Order:
     return order
 
 
-@transaction.atomic
+@verb
 def send_out_order(*, order_id: int, actor: Actor) -> Order:
     """The goods are on the way to the shop."""
     return move(_lock_own(order_id, actor), OrderStatus.OUT_FOR_DELIVERY)
 
 
-@transaction.atomic
+@verb
 def deliver_order(*, order_id: int, actor: Actor) -> Order:
     """The shop has the goods: the reservation becomes a debit, due after the account's terms.
 

@@ -14,6 +14,7 @@ from khaacho.actors import SYSTEM, Actor, act, require_tenant
 from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
 from khaacho.exceptions import Conflict, Invalid
+from khaacho.transactions import verb
 from orders import selectors
 from orders.enums import AcceptanceStatus, OrderStatus, PaymentTerms
 from orders.events import OrderAccepted, OrderOffered, OrderUnroutable
@@ -26,7 +27,7 @@ from vendors.exceptions import InsufficientStock, VendorNotApproved
 from vendors.services import StockChange
 
 
-@transaction.atomic
+@verb
 def route_order(*, order_id: int) -> Order:
     """Ask a vendor to take a PLACED order: the named one, else the best-scored candidate.
 
@@ -38,7 +39,7 @@ def route_order(*, order_id: int) -> Order:
     return _ask_next(order)
 
 
-@transaction.atomic
+@verb
 def accept_order(*, order_id: int, actor: Actor) -> Order:
     """The asked vendor (or staff for it) takes the order.
 
@@ -52,7 +53,7 @@ def accept_order(*, order_id: int, actor: Actor) -> Order:
     return move(order, OrderStatus.ACCEPTED, OrderAccepted(order_id=order.pk))
 
 
-@transaction.atomic
+@verb
 def reject_order(*, order_id: int, reason: str, actor: Actor) -> Order:
     """The asked vendor declines; the next candidate is asked, or the order waits with an alert."""
     if not reason.strip():
@@ -64,7 +65,7 @@ def reject_order(*, order_id: int, reason: str, actor: Actor) -> Order:
     return _ask_next(order)
 
 
-@transaction.atomic
+@verb
 def expire_acceptance(*, acceptance_id: int) -> Order | None:
     """Give up on a vendor that has not answered by its deadline and ask the next. Idempotent."""
     question = VendorOrderAcceptance.objects.filter(pk=acceptance_id).first()
@@ -80,7 +81,7 @@ def expire_acceptance(*, acceptance_id: int) -> Order | None:
     return _ask_next(order)
 
 
-@transaction.atomic
+@verb
 def reroute_order(*, order_id: int, actor: Actor) -> Order:
     """Staff have a PLACED order routed now, after an alert said that nobody could be asked."""
     act(actor)
