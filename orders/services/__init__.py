@@ -3,7 +3,9 @@
 from orders.services.closing import cancel_order, complete_order
 from orders.services.credit_desk import approve_refusal, decline_refusal
 from orders.services.fulfilment import deliver_order, dispatch_order, pack_order, send_out_order
-from orders.services.placing import Line, OrderRequest, Quote, place_order, quote_order
+from orders.services.placing import place_order
+from orders.services.quoting import Quote, quote_order
+from orders.services.requests import Line, OrderRequest
 from orders.services.routing import (
     accept_order,
     expire_acceptance,
@@ -11,7 +13,7 @@ from orders.services.routing import (
     reroute_order,
     route_order,
 )
-from orders.services.settlement import lock_orders, mark_overdue, settle
+from orders.services.settlement import lock_orders, lock_owing, mark_overdue, settle
 
 __all__ = [
     "Line",
@@ -26,6 +28,7 @@ __all__ = [
     "dispatch_order",
     "expire_acceptance",
     "lock_orders",
+    "lock_owing",
     "mark_overdue",
     "pack_order",
     "place_order",
