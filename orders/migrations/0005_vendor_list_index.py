@@ -5,11 +5,11 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False  # built while the table is in use
 
-    dependencies = [('payments', '0002_triggers')]
+    dependencies = [('orders', '0004_storage_settings')]
 
     operations = [
         AddIndexConcurrently(
-            model_name='payment',
-            index=models.Index(fields=['-created_at', '-id'], name='payment_list_idx'),
+            model_name='order',
+            index=models.Index(fields=['vendor', '-created_at', '-id'], name='order_vendor_list_idx'),
         ),
     ]

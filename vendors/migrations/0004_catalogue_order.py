@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False  # built while the table is in use
 
-    dependencies = [('vendors', '0002_triggers')]
+    dependencies = [('vendors', '0003_storage_settings')]
 
     operations = [
         AddIndexConcurrently(
