@@ -1,5 +1,8 @@
 """Who sells what, at what price, and how much is left."""
 
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -80,6 +83,16 @@ class Vendor(models.Model):
         return f"{self.business_name} ({self.code})"
 
 
+class ProductWords(models.Func):
+    """The words that a product is found by, as the function of a migration of the same name sees them."""
+
+    function = "product_words"
+    output_field = ArrayField(models.TextField())
+
+    def __init__(self, *fields: Any) -> None:
+        super().__init__(*(fields or ("name", "name_ne", "aliases", "brand", "sku")))
+
+
 class ProductQuerySet(models.QuerySet["Product"]):
     def active(self) -> "ProductQuerySet":
         return self.filter(is_active=True, deleted_at=None)
@@ -127,8 +140,10 @@ class Product(models.Model):
                 name="product_category_idx",
                 condition=Q(deleted_at=None),
             ),
-            # product search, typo tolerant: UPPER, because that is what icontains compiles to
+            # staff search by name: UPPER, because that is what icontains compiles to
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="products_name_trgm_idx"),
+            # product search by words, typing errors put right first
+            GinIndex(ProductWords(), name="product_words_idx"),
         ]
 
     def __str__(self) -> str:

@@ -4,10 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.contrib.postgres.search import TrigramWordSimilarity
 from django.db.models import (
     BooleanField,
-    DecimalField,
     Exists,
     F,
     OuterRef,
@@ -16,11 +14,8 @@ from django.db.models import (
     QuerySet,
 )
 from django.db.models.expressions import ExpressionWrapper
-from django.db.models.functions import Cast, Greatest, Upper
 
 from vendors.models import OfferQuerySet, Product, Vendor, VendorProduct
-
-SIMILAR = Decimal("0.45")  # of a word in the product's name to what was typed
 
 
 def vendor_id_of(user_id: int) -> int | None:
@@ -75,30 +70,6 @@ def best_first(offers: OfferQuerySet, *groups: str) -> OfferQuerySet:
     """Order offers: those with stock, then the cheapest, within `groups`."""
     has_stock = ExpressionWrapper(Q(stock__gt=F("reserved")), output_field=BooleanField())
     return offers.alias(has_stock=has_stock).order_by(*groups, "-has_stock", "vendor_price", "id")
-
-
-def found(products: QuerySet[Product], text: str) -> QuerySet[Product]:
-    """Products whose name is like the text, typing errors included, the most alike first.
-
-    Also those with the text in the Nepali name, an alias or the brand, or as their stock number.
-    """
-    typed = text.upper()
-    likeness = Greatest(
-        TrigramWordSimilarity(typed, Upper("name")),
-        TrigramWordSimilarity(typed, Upper("aliases")),
-    )
-    return (
-        products.annotate(rank=Cast(likeness, DecimalField(max_digits=6, decimal_places=4)))
-        .filter(
-            Q(rank__gte=SIMILAR)
-            | Q(name__icontains=text)
-            | Q(name_ne__icontains=text)
-            | Q(aliases__icontains=text)
-            | Q(brand__icontains=text)
-            | Q(sku__iexact=text)
-        )
-        .order_by("-rank", "id")
-    )
 
 
 def offers_of_product(product_id: int) -> OfferQuerySet:

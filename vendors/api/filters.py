@@ -6,7 +6,7 @@ from django_filters import filters
 from django_filters.rest_framework import FilterSet
 
 from khaacho.api.filters import IdFilter, TextFilter
-from vendors import selectors
+from vendors import search, selectors
 from vendors.models import OfferQuerySet, Product, Vendor, VendorProduct
 from vendors.selectors import OfferWish
 
@@ -40,7 +40,7 @@ class ProductFilter(FilterSet):  # type: ignore[misc]
         products = selectors.catalogue(wish)
         for name in ("category", "sub_category", "brand"):
             products = self.filters[name].filter(products, given[name])
-        return selectors.found(products, given["search"]) if given["search"] else products
+        return search.found(products, given["search"]) if given["search"] else products
 
 
 class VendorFilter(FilterSet):  # type: ignore[misc]
