@@ -97,8 +97,8 @@ def found(products: QuerySet[Product], text: str) -> QuerySet[Product]:
     search = understood(text)
     if not search.words:
         return products.annotate(rank=Value(0)).none()
-    ranked = products.annotate(rank=_rank(search))
-    return having(ranked, search.words).order_by("-rank", "id")
+    fitting = having(products, search.words)
+    return fitting.annotate(rank=_rank(search)).order_by("-rank", "id")
 
 
 def having(products: QuerySet[Product], words: Sequence[Word]) -> QuerySet[Product]:

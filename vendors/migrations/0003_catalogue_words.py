@@ -6,12 +6,14 @@ more stays and finds nothing; one that two transactions add at once is there twi
 waits for the other.
 """
 
-from django.db import migrations
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.db import migrations, models
 
 # Bodies are parsed here, so that a restore or an index build finds what they call on any search_path.
+# Restricted, so that a search takes one core and starts no workers: it is over before they have begun.
 WORDS_OF = """
 CREATE FUNCTION words_of(text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 5000
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL RESTRICTED COST 5000
 BEGIN ATOMIC
     SELECT coalesce(array_agg(word[1] ORDER BY n), '{}')
     FROM regexp_matches(
@@ -29,7 +31,7 @@ COMMENT ON FUNCTION words_of(text) IS
 """
 PRODUCT_WORDS = """
 CREATE FUNCTION product_words(name text, name_ne text, aliases text, brand text, sku text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 5000
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL RESTRICTED COST 5000
 BEGIN ATOMIC
     SELECT words_of(name || ' ' || name_ne || ' ' || aliases || ' ' || brand || ' ' || sku);
 END;
@@ -39,17 +41,23 @@ FUNCTIONS_REVERSE = """
 DROP FUNCTION product_words(text, text, text, text, text); DROP FUNCTION words_of(text);
 """
 
-TABLE = """
-CREATE TABLE catalogue_words (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    word text COLLATE "C" NOT NULL
-);
--- a word known or not, and those that begin as typed
-CREATE INDEX catalogue_words_word_idx ON catalogue_words (word);
--- those alike
-CREATE INDEX catalogue_words_trgm_idx ON catalogue_words USING gin (word gin_trgm_ops);
-"""
-TABLE_REVERSE = "DROP TABLE catalogue_words"
+# A table of the database alone: nothing but the statements of vendors/search.py reads it.
+TABLE = migrations.CreateModel(
+    "CatalogueWord",
+    fields=[
+        ("id", models.BigAutoField(primary_key=True)),
+        ("word", models.TextField(db_collation="C")),
+    ],
+    options={
+        "db_table": "catalogue_words",
+        "indexes": [
+            # a word known or not, and those that begin with it
+            models.Index(fields=["word"], name="catalogue_words_word_idx"),
+            # those alike
+            GinIndex(OpClass("word", name="gin_trgm_ops"), name="catalogue_words_trgm_idx"),
+        ],
+    },
+)
 
 # Every candidate is looked up by an index, although the planner thinks that similarity costs no more than
 # a comparison and would read all; and the threshold is the same on every pooled connection.
@@ -100,7 +108,7 @@ class Migration(migrations.Migration):
     dependencies = [("vendors", "0002_triggers")]
     operations = [
         migrations.RunSQL(WORDS_OF + PRODUCT_WORDS, FUNCTIONS_REVERSE),
-        migrations.RunSQL(TABLE, TABLE_REVERSE),
+        migrations.SeparateDatabaseAndState(database_operations=[TABLE]),
         migrations.RunSQL(WORDS_ALIKE, WORDS_ALIKE_REVERSE),
         migrations.RunSQL(TRIGGERS, TRIGGERS_REVERSE),
     ]
