@@ -98,6 +98,10 @@ class Retailer(models.Model):
             GinIndex(
                 OpClass(Upper("shop_name"), name="gin_trgm_ops"), name="retailer_shop_name_trgm_idx"
             ),
+            GinIndex(
+                OpClass(Upper("shop_name_ne"), name="gin_trgm_ops"),
+                name="retailer_name_ne_trgm_idx",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -221,6 +225,10 @@ class CreditLedger(models.Model):
             models.Index(fields=["vendor", "-created_at"], name="ledger_vendor_idx"),
             # reports
             models.Index(fields=["transaction_type", "-created_at"], name="ledger_type_idx"),
+            # search by the document's number or its beginning
+            models.Index(
+                OpClass("reference", name="varchar_pattern_ops"), name="ledger_reference_idx"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,12 +6,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q
 
 from credit.models import CreditAccount, Retailer
+from khaacho import finding
 from khaacho.actors import Actor
 from khaacho.adminsite import (
     KhaachoModelAdmin,
     Panel,
+    Search,
     Verb,
     add_panel,
     by_code,
@@ -94,6 +97,11 @@ def _no_cheque(payment: Payment) -> str:
     return "" if payment.method == PaymentMethod.CHEQUE else "it is no cheque"
 
 
+def _by_reference(term: str) -> Q:
+    whole = Q(transaction_id=term, method__in=PaymentMethod.values)
+    return whole | finding.words("reference", term)
+
+
 ALLOCATION_COLUMNS = (npr("amount"), "created_at", "reversed_at")
 
 
@@ -121,7 +129,7 @@ class PaymentAdmin(KhaachoModelAdmin):
         by_code("retailer__code", "RTL", "retailer"),
         by_code("vendor__code", "VND", "vendor"),
         by_phone("retailer__user__phone"),
-        exactly("transaction_id", "transaction id", method__in=PaymentMethod.values),
+        Search("reference, or transaction id", r"(?s:.+)", _by_reference),
     )
     fieldsets = sections(
         (None, (("payment_number", "payment_status"), ("retailer", "vendor"))),

@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from credit.models import CreditAccount, CreditLedger, Retailer, TenantQuerySet
 from khaacho.models import Sequence, User
@@ -84,6 +85,10 @@ class Payment(models.Model):
             ),
             # 12 vendor's receipts
             models.Index(fields=["vendor", "-created_at"], name="payment_vendor_idx"),
+            # search by a cheque's or receipt's number
+            GinIndex(
+                OpClass(Upper("reference"), name="gin_trgm_ops"), name="payment_reference_trgm_idx"
+            ),
             # advances to use up when an order is delivered
             models.Index(
                 fields=["account", "id"],

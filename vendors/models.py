@@ -77,6 +77,10 @@ class Vendor(models.Model):
                 OpClass(Upper("business_name"), name="gin_trgm_ops"),
                 name="vendor_business_name_trgm_idx",
             ),
+            GinIndex(
+                OpClass(Upper("business_name_ne"), name="gin_trgm_ops"),
+                name="vendor_name_ne_trgm_idx",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -15,6 +15,8 @@ from django.db.models import (
 )
 from django.db.models.expressions import ExpressionWrapper
 
+from khaacho import finding
+from khaacho.models import User
 from vendors.models import OfferQuerySet, Product, Vendor, VendorProduct
 
 
@@ -70,6 +72,24 @@ def best_first(offers: OfferQuerySet, *groups: str) -> OfferQuerySet:
     """Order offers: those with stock, then the cheapest, within `groups`."""
     has_stock = ExpressionWrapper(Q(stock__gt=F("reserved")), output_field=BooleanField())
     return offers.alias(has_stock=has_stock).order_by(*groups, "-has_stock", "vendor_price", "id")
+
+
+def vendors_like(text: str, *, by_person: bool) -> QuerySet[Vendor]:
+    """Ids of vendors whose name, English or Nepali, or code is like the text.
+
+    `by_person`: also by who owns it and the phone, which is not everybody's to know.
+    """
+    every = Vendor.objects.all()
+    ways = [
+        every.filter(finding.words("business_name_ne", text)),
+        every.filter(code__startswith=text.strip().upper()),
+    ]
+    if by_person:
+        owner = User.objects.filter(finding.words("name", text))
+        ways.append(every.filter(user__in=owner.values("pk")))
+        if (phone := finding.phone("phone", text)) is not None:
+            ways.append(every.filter(user__in=User.objects.filter(phone).values("pk")))
+    return finding.ids(every.filter(finding.words("business_name", text)), *ways)
 
 
 def offers_of_product(product_id: int) -> OfferQuerySet:

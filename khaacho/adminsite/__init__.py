@@ -4,7 +4,16 @@ from khaacho.adminsite.columns import Column, computed, npr, pretty, sections
 from khaacho.adminsite.filters import OpenFirst, open_first
 from khaacho.adminsite.model_admin import KhaachoModelAdmin
 from khaacho.adminsite.panels import Panel, add_panel
-from khaacho.adminsite.search import Search, by_code, by_number, by_phone, by_text, exactly
+from khaacho.adminsite.search import (
+    Search,
+    beginning,
+    by_code,
+    by_name,
+    by_number,
+    by_phone,
+    by_text,
+    exactly,
+)
 from khaacho.adminsite.timeline import Change, Moment
 from khaacho.adminsite.verbs import Verb
 
@@ -18,7 +27,9 @@ __all__ = [
     "Search",
     "Verb",
     "add_panel",
+    "beginning",
     "by_code",
+    "by_name",
     "by_number",
     "by_phone",
     "by_text",
