@@ -94,6 +94,11 @@ class Retailer(models.Model):
                 name="retailer_debt_idx",
                 condition=Q(deleted_at=None, outstanding_debt__gt=0),
             ),
+            # staff list filters
+            models.Index(
+                fields=["-id"], condition=Q(is_approved=False), name="retailer_unapproved_idx"
+            ),
+            models.Index(fields=["-id"], condition=Q(is_blocked=True), name="retailer_blocked_idx"),
             # staff search by shop
             GinIndex(
                 OpClass(Upper("shop_name"), name="gin_trgm_ops"), name="retailer_shop_name_trgm_idx"
@@ -153,6 +158,10 @@ class CreditAccount(models.Model):
             models.CheckConstraint(
                 condition=Q(payment_terms_days__lte=180), name="account_terms_range"
             ),
+        ]
+        indexes = [
+            # staff list filter
+            models.Index(fields=["-id"], condition=Q(is_frozen=True), name="account_frozen_idx"),
         ]
 
     def __str__(self) -> str:

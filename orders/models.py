@@ -10,6 +10,7 @@ from khaacho.enums import Role
 from khaacho.models import Sequence, User
 from orders.enums import (
     CLOSED,
+    DECLINED,
     INVOICED,
     UNDELIVERED,
     AcceptanceStatus,
@@ -177,6 +178,8 @@ class Order(models.Model):
             models.Index(
                 fields=["status", "payment_status", "-created_at"], name="order_statuses_idx"
             ),
+            # staff list filter by payment status alone
+            models.Index(fields=["payment_status", "-created_at"], name="order_payment_status_idx"),
             # 4 staff list, reports
             models.Index(fields=["-created_at"], name="order_created_idx"),
             # 5 active orders board
@@ -312,6 +315,12 @@ class VendorOrderAcceptance(models.Model):
                 name="acceptance_deadline_idx",
                 condition=Q(status=AcceptanceStatus.PENDING),
             ),
+            # staff list filter
+            models.Index(
+                fields=["status", "-id"],
+                name="acceptance_declined_idx",
+                condition=Q(status__in=DECLINED),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -357,6 +366,8 @@ class OrderRefusal(models.Model):
                 name="refusal_open_idx",
                 condition=Q(state=RefusalState.OPEN),
             ),
+            # and what became of the rest
+            models.Index(fields=["state", "-id"], name="refusal_state_idx"),
         ]
 
     def __str__(self) -> str:

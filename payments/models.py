@@ -89,6 +89,9 @@ class Payment(models.Model):
             GinIndex(
                 OpClass(Upper("reference"), name="gin_trgm_ops"), name="payment_reference_trgm_idx"
             ),
+            # staff list filters; the method's is the unique constraint's
+            models.Index(fields=["payment_status", "-id"], name="payment_status_idx"),
+            models.Index(fields=["-id"], condition=Q(bounced=True), name="payment_bounced_idx"),
             # advances to use up when an order is delivered
             models.Index(
                 fields=["account", "id"],
@@ -145,6 +148,10 @@ class PaymentReminder(models.Model):
         db_table = "payment_reminders"
         constraints = [
             models.UniqueConstraint(fields=["order", "level"], name="reminder_once_per_level"),
+        ]
+        indexes = [
+            # staff list filter
+            models.Index(fields=["state", "-id"], name="reminder_state_idx"),
         ]
 
     def __str__(self) -> str:

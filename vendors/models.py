@@ -146,6 +146,8 @@ class Product(models.Model):
             ),
             # staff search by name: UPPER, because that is what icontains compiles to
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="products_name_trgm_idx"),
+            # staff list filter
+            models.Index(fields=["-id"], condition=Q(is_active=False), name="product_inactive_idx"),
             # product search by words, typing errors put right first
             GinIndex(ProductWords(), name="product_words_idx"),
         ]
@@ -225,6 +227,10 @@ class VendorProduct(models.Model):
                 fields=["vendor_price"],
                 name="offer_price_idx",
                 condition=Q(is_available=True, deleted_at=None),
+            ),
+            # staff list filter
+            models.Index(
+                fields=["-id"], condition=Q(is_available=False), name="offer_unavailable_idx"
             ),
         ]
 

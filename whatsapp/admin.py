@@ -15,10 +15,12 @@ from khaacho.adminsite import (
     by_phone,
     computed,
     exactly,
+    one_of,
     pretty,
     sections,
 )
 from orders.models import Order
+from whatsapp.enums import MessageStatus
 from whatsapp.models import WhatsAppConversation, WhatsAppMessage, WhatsAppWebhook
 
 EXCERPT = 80  # characters
@@ -44,7 +46,7 @@ class MessageAdmin(KhaachoModelAdmin):
         "order",
     )
     list_select_related = ("order",)
-    list_filter = ("direction", "status", "kind", "is_processed")
+    list_filter = ("is_processed", one_of("status", MessageStatus.FAILED))
     ordering_when = {"is_processed__exact": ("-created_at",)}
     deferred = ("payload",)
     searches = (

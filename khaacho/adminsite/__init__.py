@@ -1,7 +1,7 @@
 """What every model's admin is made of: lists, object pages, verbs, panels, timelines."""
 
 from khaacho.adminsite.columns import Column, computed, npr, pretty, sections
-from khaacho.adminsite.filters import OpenFirst, open_first
+from khaacho.adminsite.filters import OpenFirst, one_of, open_first
 from khaacho.adminsite.model_admin import KhaachoModelAdmin
 from khaacho.adminsite.panels import Panel, add_panel
 from khaacho.adminsite.search import (
@@ -36,6 +36,7 @@ __all__ = [
     "computed",
     "exactly",
     "npr",
+    "one_of",
     "open_first",
     "pretty",
     "sections",

@@ -106,7 +106,7 @@ class OrderAdmin(InvoicedAdmin):
         "payment_terms",
     )
     list_select_related = ("retailer", "vendor")
-    list_filter = ("status", "payment_status", "payment_terms", "source", "created_at")
+    list_filter = ("status", "payment_status", "created_at")
     ordering = ("-created_at",)
     sortable_by = ("order_number", "created_at")
     searches = (
@@ -202,7 +202,6 @@ class OrderItemAdmin(KhaachoModelAdmin):
 class OrderStatusLogAdmin(KhaachoModelAdmin):
     list_display = ("created_at", "order", "from_status", "to_status", "actor", "reason")
     list_select_related = ("order", "actor")
-    list_filter = ("to_status",)
     searches = (by_number("order__order_number", "ORD"),)
     fieldsets = sections(
         (None, ("order", "sequence", "from_status", "to_status", "actor", "reason")),
