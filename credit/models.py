@@ -102,9 +102,18 @@ class Retailer(models.Model):
                 name="retailer_debt_idx",
                 condition=Q(deleted_at=None, outstanding_debt__gt=0),
             ),
+            # staff list filters
+            models.Index(
+                fields=["-id"], condition=Q(is_approved=False), name="retailer_unapproved_idx"
+            ),
+            models.Index(fields=["-id"], condition=Q(is_blocked=True), name="retailer_blocked_idx"),
             # staff search by shop
             GinIndex(
                 OpClass(Upper("shop_name"), name="gin_trgm_ops"), name="retailer_shop_name_trgm_idx"
+            ),
+            GinIndex(
+                OpClass(Upper("shop_name_ne"), name="gin_trgm_ops"),
+                name="retailer_name_ne_trgm_idx",
             ),
         ]
 
@@ -235,6 +244,10 @@ class CreditLedger(models.Model):
             models.Index(fields=["transaction_type", "-created_at"], name="ledger_type_idx"),
             # staff: everybody's entries
             models.Index(fields=["-created_at", "-id"], name="ledger_created_idx"),
+            # search by the document's number or its beginning
+            models.Index(
+                OpClass("reference", name="varchar_pattern_ops"), name="ledger_reference_idx"
+            ),
         ]
 
     def __str__(self) -> str:

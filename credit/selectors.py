@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 from django.db.models import OuterRef, QuerySet, Subquery, Sum, Value, Window
 
 from credit.models import CreditAccount, CreditLedger, Retailer
+from khaacho import finding
 from khaacho.actors import Actor
 from khaacho.exceptions import NotFound
+from khaacho.models import User
 from khaacho.money import ZERO
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
@@ -22,6 +24,20 @@ def retailer_id_of(user_id: int) -> int | None:
     """Return the id of the user's shop; None when there is none. One query."""
     shops = Retailer.objects.filter(user_id=user_id, deleted_at=None)
     return shops.values_list("pk", flat=True).first()
+
+
+def retailers_like(text: str) -> QuerySet[Retailer]:
+    """Ids of retailers whose shop's name, English or Nepali, code, owner's name or phone is like the text."""
+    every = Retailer.objects.all()
+    owner = User.objects.filter(finding.words("name", text))
+    ways = [
+        every.filter(finding.words("shop_name_ne", text)),
+        every.filter(code__startswith=text.strip().upper()),
+        every.filter(user__in=owner.values("pk")),
+    ]
+    if (phone := finding.phone("phone", text)) is not None:
+        ways.append(every.filter(user__in=User.objects.filter(phone).values("pk")))
+    return finding.ids(every.filter(finding.words("shop_name", text)), *ways)
 
 
 def band(score: int) -> str:

@@ -77,6 +77,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         indexes = [
             # staff search by person: UPPER, because that is what icontains compiles to
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="users_name_trgm_idx"),
+            # staff list filters
+            models.Index(fields=["role", "-id"], name="user_role_idx"),
+            models.Index(fields=["-id"], condition=Q(is_active=False), name="user_inactive_idx"),
+            models.Index(fields=["-id"], condition=Q(is_superuser=True), name="user_super_idx"),
         ]
 
     def __str__(self) -> str:
@@ -194,10 +198,10 @@ class Job(models.Model):
             ),
             # the queue board and the purge
             models.Index(fields=["queue", "state", "-finished_at"], name="job_queue_state_idx"),
+            # the dead-letter list
+            models.Index(fields=["-id"], condition=Q(state=JobState.DEAD), name="job_dead_idx"),
             # what was done about one object
             models.Index(fields=["reference", "-id"], name="job_reference_idx"),
-            # the dead-letter queue
-            models.Index(fields=["-id"], name="job_dead_idx", condition=Q(state=JobState.DEAD)),
         ]
 
     def __str__(self) -> str:
@@ -293,6 +297,12 @@ class Alert(models.Model):
         indexes = [
             # the alerts page, newest first
             models.Index(fields=["-created_at"], name="alert_created_idx"),
+            models.Index(fields=["severity", "-created_at"], name="alert_severity_idx"),
+            models.Index(
+                fields=["-created_at"],
+                condition=Q(resolved_at__isnull=False),
+                name="alert_closed_idx",
+            ),
             # alerts about one object
             models.Index(fields=["entity_type", "entity_id"], name="alert_entity_idx"),
         ]

@@ -35,9 +35,15 @@ def format_npr(amount: Decimal) -> str:
     rounded = round_money(amount)
     sign = "-" if rounded < 0 else ""
     whole, paisa = f"{abs(rounded):.2f}".split(".")
-    head, tail = whole[:-3], whole[-3:]
+    return f"{sign}NPR {lakh(int(whole))}.{paisa}"
+
+
+def lakh(number: int) -> str:
+    """Return a whole number, not negative, grouped as in Nepal: `10,00,000`."""
+    digits = str(number)
+    head, tail = digits[:-3], digits[-3:]
     groups: list[str] = []
     while head:
         groups.insert(0, head[-2:])
         head = head[:-2]
-    return f"{sign}NPR {','.join([*groups, tail])}.{paisa}"
+    return ",".join([*groups, tail])

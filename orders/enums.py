@@ -59,6 +59,9 @@ class AcceptanceStatus(TextChoices):
     WITHDRAWN = "WITHDRAWN"  # the order was cancelled before an answer
 
 
+DECLINED = (AcceptanceStatus.REJECTED, AcceptanceStatus.EXPIRED, AcceptanceStatus.WITHDRAWN)
+
+
 class RefusalState(TextChoices):
     OPEN = "OPEN"
     APPROVED = "APPROVED"

@@ -10,6 +10,7 @@ from khaacho.enums import Role
 from khaacho.models import Sequence, User
 from orders.enums import (
     CLOSED,
+    DECLINED,
     INVOICED,
     UNDELIVERED,
     AcceptanceStatus,
@@ -314,6 +315,12 @@ class VendorOrderAcceptance(models.Model):
                 name="acceptance_deadline_idx",
                 condition=Q(status=AcceptanceStatus.PENDING),
             ),
+            # staff list filter
+            models.Index(
+                fields=["status", "-id"],
+                name="acceptance_declined_idx",
+                condition=Q(status__in=DECLINED),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -359,6 +366,8 @@ class OrderRefusal(models.Model):
                 name="refusal_open_idx",
                 condition=Q(state=RefusalState.OPEN),
             ),
+            # and what became of the rest
+            models.Index(fields=["state", "-id"], name="refusal_state_idx"),
         ]
 
     def __str__(self) -> str:

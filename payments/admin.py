@@ -6,13 +6,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from credit.models import CreditAccount, Retailer
+from khaacho import finding
 from khaacho.actors import Actor
 from khaacho.adminsite import (
     KhaachoModelAdmin,
     Panel,
+    Search,
     Verb,
     add_panel,
     by_code,
@@ -96,6 +98,11 @@ def _no_cheque(payment: Payment) -> str:
     return "" if payment.method == PaymentMethod.CHEQUE else "it is no cheque"
 
 
+def _by_reference(term: str) -> Q:
+    whole = Q(transaction_id=term, method__in=PaymentMethod.values)
+    return whole | finding.words("reference", term)
+
+
 ALLOCATION_COLUMNS = (npr("amount"), "created_at", "reversed_at")
 
 
@@ -127,7 +134,11 @@ class PaymentAdmin(KhaachoModelAdmin):
         "reference",
     )
     list_select_related = ("retailer", "vendor")
-    list_filter = (narrowed("status", "payment_status__exact", **UNUSUAL),)
+    list_filter = (
+        narrowed("status", "payment_status__exact", **UNUSUAL),
+        "method",
+        "bounced",
+    )
     ordering_when = {"vendor__id__exact": ("-created_at",)}
     sortable_by = ("payment_number",)
     searches = (
@@ -135,7 +146,7 @@ class PaymentAdmin(KhaachoModelAdmin):
         by_code("retailer__code", "RTL", "retailer"),
         by_code("vendor__code", "VND", "vendor"),
         by_phone("retailer__user__phone"),
-        exactly("transaction_id", "transaction id", method__in=PaymentMethod.values),
+        Search("reference, or transaction id", r"(?s:.+)", _by_reference),
     )
     fieldsets = sections(
         (None, (("payment_number", "payment_status"), ("retailer", "vendor"))),
@@ -223,6 +234,7 @@ class AllocationAdmin(KhaachoModelAdmin):
 class ReminderAdmin(KhaachoModelAdmin):
     list_display = ("created_at", "retailer", "order", "level", "state", "sent_at", "reason")
     list_select_related = ("retailer", "order")
+    list_filter = ("state",)
     searches = (
         by_number("order__order_number", "ORD"),
         by_code("retailer__code", "RTL", "retailer"),

@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from credit.models import CreditAccount, CreditLedger, Retailer, TenantQuerySet
 from khaacho.models import Sequence, User
@@ -92,6 +93,12 @@ class Payment(models.Model):
                 name="payment_unusual_idx",
                 condition=~Q(payment_status=PaymentState.PROCESSED),
             ),
+            # staff: cheques that came back; the method's filter has the unique constraint's index
+            models.Index(fields=["-id"], condition=Q(bounced=True), name="payment_bounced_idx"),
+            # search by a cheque's or receipt's number
+            GinIndex(
+                OpClass(Upper("reference"), name="gin_trgm_ops"), name="payment_reference_trgm_idx"
+            ),
             # advances to use up when an order is delivered
             models.Index(
                 fields=["account", "id"],
@@ -148,6 +155,10 @@ class PaymentReminder(models.Model):
         db_table = "payment_reminders"
         constraints = [
             models.UniqueConstraint(fields=["order", "level"], name="reminder_once_per_level"),
+        ]
+        indexes = [
+            # staff list filter
+            models.Index(fields=["state", "-id"], name="reminder_state_idx"),
         ]
 
     def __str__(self) -> str:

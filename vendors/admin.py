@@ -1,5 +1,6 @@
 """Vendors, products and offers: descriptions are edited, everything else is an act."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -12,6 +13,7 @@ from khaacho.adminsite import (
     Panel,
     Verb,
     by_code,
+    by_name,
     by_phone,
     by_text,
     computed,
@@ -29,6 +31,7 @@ from khaacho.adminsite.forms import (
 )
 from vendors import services
 from vendors.models import Product, Vendor, VendorProduct
+from vendors.selectors import vendors_like
 from vendors.services import Place
 
 
@@ -113,7 +116,7 @@ class VendorAdmin(KhaachoModelAdmin):
     searches = (
         by_code("code", "VND"),
         by_phone("user__phone"),
-        by_text("business_name", "business name"),
+        by_name(partial(vendors_like, by_person=True), "name of the business or its owner"),
     )
     fieldsets = sections(
         (
@@ -287,6 +290,7 @@ class OfferAdmin(KhaachoModelAdmin):
         _live,
     )
     list_select_related = ("vendor", "product")
+    list_filter = ("is_available",)
     searches = (
         by_code("vendor__code", "VND", "vendor"),
         exactly("product__sku", "SKU", r"[A-Z]+-[\w-]+"),

@@ -1,5 +1,8 @@
 """Who sells what, at what price, and how much is left."""
 
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -74,10 +77,24 @@ class Vendor(models.Model):
                 OpClass(Upper("business_name"), name="gin_trgm_ops"),
                 name="vendor_business_name_trgm_idx",
             ),
+            GinIndex(
+                OpClass(Upper("business_name_ne"), name="gin_trgm_ops"),
+                name="vendor_name_ne_trgm_idx",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.business_name} ({self.code})"
+
+
+class ProductWords(models.Func):
+    """The words that a product is found by, as the function of a migration of the same name sees them."""
+
+    function = "product_words"
+    output_field = ArrayField(models.TextField())
+
+    def __init__(self, *fields: Any) -> None:
+        super().__init__(*(fields or ("name", "name_ne", "aliases", "brand", "sku")))
 
 
 class ProductQuerySet(models.QuerySet["Product"]):
@@ -138,8 +155,12 @@ class Product(models.Model):
                 name="product_created_idx",
                 condition=Q(is_active=True, deleted_at=None),
             ),
-            # product search, typo tolerant: UPPER, because that is what icontains compiles to
+            # staff search by name: UPPER, because that is what icontains compiles to
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="products_name_trgm_idx"),
+            # staff list filter
+            models.Index(fields=["-id"], condition=Q(is_active=False), name="product_inactive_idx"),
+            # product search by words, typing errors put right first
+            GinIndex(ProductWords(), name="product_words_idx"),
         ]
 
     def __str__(self) -> str:
@@ -217,6 +238,10 @@ class VendorProduct(models.Model):
                 fields=["vendor_price"],
                 name="offer_price_idx",
                 condition=Q(is_available=True, deleted_at=None),
+            ),
+            # staff list filter
+            models.Index(
+                fields=["-id"], condition=Q(is_available=False), name="offer_unavailable_idx"
             ),
         ]
 

@@ -4,10 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.contrib.postgres.search import TrigramWordSimilarity
 from django.db.models import (
     BooleanField,
-    DecimalField,
     Exists,
     F,
     OuterRef,
@@ -17,11 +15,10 @@ from django.db.models import (
     Subquery,
 )
 from django.db.models.expressions import ExpressionWrapper
-from django.db.models.functions import Cast, Greatest, Upper
 
+from khaacho import finding
+from khaacho.models import User
 from vendors.models import OfferQuerySet, Product, Vendor, VendorProduct
-
-SIMILAR = Decimal("0.45")  # of a word in the product's name to what was typed
 
 
 def vendor_id_of(user_id: int) -> int | None:
@@ -81,28 +78,22 @@ def best_first(offers: OfferQuerySet, *groups: str) -> OfferQuerySet:
     return offers.alias(has_stock=has_stock).order_by(*groups, "-has_stock", "vendor_price", "id")
 
 
-def found(products: QuerySet[Product], text: str) -> QuerySet[Product]:
-    """Products whose name is like the text, typing errors included, the most alike first.
+def vendors_like(text: str, *, by_person: bool) -> QuerySet[Vendor]:
+    """Ids of vendors whose name, English or Nepali, or code is like the text.
 
-    Also those with the text in the Nepali name, an alias or the brand, or as their stock number.
+    `by_person`: also by who owns it and the phone, which is not everybody's to know.
     """
-    typed = text.upper()
-    likeness = Greatest(
-        TrigramWordSimilarity(typed, Upper("name")),
-        TrigramWordSimilarity(typed, Upper("aliases")),
-    )
-    return (
-        products.annotate(rank=Cast(likeness, DecimalField(max_digits=6, decimal_places=4)))
-        .filter(
-            Q(rank__gte=SIMILAR)
-            | Q(name__icontains=text)
-            | Q(name_ne__icontains=text)
-            | Q(aliases__icontains=text)
-            | Q(brand__icontains=text)
-            | Q(sku__iexact=text)
-        )
-        .order_by("-rank", "id")
-    )
+    every = Vendor.objects.all()
+    ways = [
+        every.filter(finding.words("business_name_ne", text)),
+        every.filter(code__startswith=text.strip().upper()),
+    ]
+    if by_person:
+        owner = User.objects.filter(finding.words("name", text))
+        ways.append(every.filter(user__in=owner.values("pk")))
+        if (phone := finding.phone("phone", text)) is not None:
+            ways.append(every.filter(user__in=User.objects.filter(phone).values("pk")))
+    return finding.ids(every.filter(finding.words("business_name", text)), *ways)
 
 
 def offers_of_product(product_id: int) -> OfferQuerySet:

@@ -17,11 +17,13 @@ from khaacho.adminsite import (
     by_phone,
     computed,
     exactly,
+    one_of,
     pretty,
     sections,
 )
 from khaacho.adminsite.columns import EMPTY
 from orders.models import Order
+from whatsapp.enums import MessageStatus
 from whatsapp.models import WhatsAppConversation, WhatsAppMessage, WhatsAppWebhook
 
 EXCERPT = 80  # characters
@@ -56,7 +58,7 @@ class MessageAdmin(KhaachoModelAdmin):
         "order",
     )
     list_select_related = ("order",)
-    list_filter = ("is_processed",)
+    list_filter = ("is_processed", one_of("status", MessageStatus.FAILED))
     ordering_when = {"from_number": ("-created_at",), "is_processed__exact": ("-created_at",)}
     deferred = ("payload",)
     searches = (

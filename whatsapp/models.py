@@ -129,6 +129,12 @@ class WhatsAppMessage(models.Model):
             models.Index(fields=["from_number", "-created_at"], name="message_from_idx"),
             # 17 staff list
             models.Index(fields=["is_processed", "-created_at"], name="message_processed_idx"),
+            # staff list filter: a status that changes with every report has no index but this
+            models.Index(
+                fields=["-id"],
+                name="message_failed_idx",
+                condition=Q(status=MessageStatus.FAILED),
+            ),
             # 18 the sweep that finds unprocessed work
             models.Index(
                 fields=["created_at"],

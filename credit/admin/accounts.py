@@ -19,6 +19,7 @@ from khaacho.adminsite import (
     KhaachoModelAdmin,
     Panel,
     Verb,
+    beginning,
     by_code,
     by_number,
     by_phone,
@@ -217,6 +218,7 @@ class CreditLedgerAdmin(KhaachoModelAdmin):
         by_code("retailer__code", "RTL", "retailer"),
         by_code("vendor__code", "VND", "vendor"),
         exactly("key", "key (order:42:debit)", r"[a-z]+:\d+:[a-z]+"),
+        beginning("reference", "number of the order or payment", r"(?i:(ORD|PAY)-[0-9-]*)"),
     )
     fieldsets = sections(
         (

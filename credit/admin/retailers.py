@@ -14,14 +14,15 @@ from credit.models import (
     Retailer,
     RetailerQuerySet,
 )
+from credit.selectors import retailers_like
 from khaacho.actors import Actor
 from khaacho.adminsite import (
     KhaachoModelAdmin,
     Panel,
     Verb,
     by_code,
+    by_name,
     by_phone,
-    by_text,
     computed,
     narrowed,
     npr,
@@ -149,7 +150,7 @@ class RetailerAdmin(KhaachoModelAdmin):
     searches = (
         by_code("code", "RTL"),
         by_phone("user__phone"),
-        by_text("shop_name", "shop name"),
+        by_name(retailers_like, "name of the shop or its owner"),
     )
     fieldsets = sections(
         (None, ("code", "shop_name", "shop_name_ne", "pan_number", "user")),

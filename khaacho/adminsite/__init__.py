@@ -1,10 +1,19 @@
 """What every model's admin is made of: lists, object pages, verbs, panels, timelines."""
 
 from khaacho.adminsite.columns import Column, computed, npr, pretty, sections
-from khaacho.adminsite.filters import OpenFirst, narrowed, open_first
+from khaacho.adminsite.filters import OpenFirst, narrowed, one_of, open_first
 from khaacho.adminsite.model_admin import KhaachoModelAdmin
 from khaacho.adminsite.panels import Panel, add_panel
-from khaacho.adminsite.search import Search, by_code, by_number, by_phone, by_text, exactly
+from khaacho.adminsite.search import (
+    Search,
+    beginning,
+    by_code,
+    by_name,
+    by_number,
+    by_phone,
+    by_text,
+    exactly,
+)
 from khaacho.adminsite.timeline import Change, Moment
 from khaacho.adminsite.verbs import Verb
 
@@ -18,7 +27,9 @@ __all__ = [
     "Search",
     "Verb",
     "add_panel",
+    "beginning",
     "by_code",
+    "by_name",
     "by_number",
     "by_phone",
     "by_text",
@@ -26,6 +37,7 @@ __all__ = [
     "exactly",
     "narrowed",
     "npr",
+    "one_of",
     "open_first",
     "pretty",
     "sections",

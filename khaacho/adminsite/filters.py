@@ -1,10 +1,10 @@
 """Filters whose choices are known beforehand: none reads the table for them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet, TextChoices
+from django.db.models import Choices, QuerySet, TextChoices
 from django.http import HttpRequest
 
 ALL = "all"
@@ -47,6 +47,30 @@ def open_first(field: str, known: type[TextChoices], waiting: str) -> type[OpenF
         "waiting": waiting,
     }
     return type(f"{known.__name__}OpenFirst", (OpenFirst,), members)
+
+
+class OneOf(admin.SimpleListFilter):
+    """A filter by some of a field's values: those that are looked for, and that an index serves."""
+
+    field: str
+    known: Sequence[Choices]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(choice.value, str(choice.label)) for choice in self.known]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.field: self.value()}) if self.value() else queryset
+
+
+def one_of(field: str, *known: Choices) -> type[OneOf]:
+    """Return the filter of a field by these of its values."""
+    members = {
+        "title": field.replace("_", " "),
+        "parameter_name": field,
+        "field": field,
+        "known": known,
+    }
+    return type(f"{field.title()}OneOf", (OneOf,), members)
 
 
 class NoValueYet(admin.SimpleListFilter):

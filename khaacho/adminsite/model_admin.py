@@ -18,6 +18,7 @@ from khaacho.adminsite import verb_pages
 from khaacho.adminsite.columns import EMPTY, shortened
 from khaacho.adminsite.paginator import BoundedPaginator
 from khaacho.adminsite.panels import Panel, panels_of, tabulate
+from khaacho.adminsite.record_list import RecordList
 from khaacho.adminsite.search import Search, search
 from khaacho.adminsite.timeline import Moment, audited, newest_first
 from khaacho.adminsite.verbs import Verb
@@ -27,21 +28,6 @@ if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
     _ModelAdmin = admin.ModelAdmin
-
-
-class RecordList(ChangeList):
-    """A list that sorts by nothing but `sortable_by`, and leaves big columns in the database."""
-
-    def get_ordering_field(self, field_name: Any) -> Any:
-        return (
-            super().get_ordering_field(field_name)
-            if field_name in (self.sortable_by or ())
-            else None
-        )
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        found = super().get_queryset(request, exclude_parameters)
-        return found.defer(*cast("KhaachoModelAdmin", self.model_admin).deferred)
 
 
 class KhaachoModelAdmin(_ModelAdmin):

@@ -5,25 +5,26 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 
 from khaacho import sql
+from khaacho.money import lakh
 
-COUNTED = 10_000  # rows; nobody turns pages beyond: filters and search lead there
+COUNTED = 10_000  # rows; a list of more is walked by cursor
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg] # generic in the stubs alone
     """Counts at most 10,000 rows; a larger unfiltered table answers with the planner's estimate.
 
-    Pages end at the bound. At most two cheap statements.
+    Page numbers end at the bound. At most two cheap statements.
     """
 
     object_list: QuerySet[Any]
 
     @cached_property
     def count(self) -> int:
-        estimate = self._estimate()
-        if estimate > COUNTED:
-            return estimate
+        if self._estimate > COUNTED:
+            return self._estimate
         return self.object_list.order_by()[: COUNTED + 1].count()
 
     @property
@@ -36,6 +37,16 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg] # generic in the st
         rows = max(1, min(self.count, COUNTED))
         return -(-rows // self.per_page)
 
+    @property
+    def said_count(self) -> str:
+        """The count as people read it: exact, `about 10,00,000` or `more than 10,000`."""
+        if not self.is_bounded:
+            return lakh(self.count)
+        if self._estimate > COUNTED:
+            return _("about %(count)s") % {"count": lakh(_rounded(self.count))}
+        return _("more than %(count)s") % {"count": lakh(COUNTED)}
+
+    @cached_property
     def _estimate(self) -> int:
         """Return the table's rows as of its last ANALYZE; 0 when filtered or not known."""
         query = self.object_list.query
@@ -46,3 +57,9 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg] # generic in the st
             [f'"{self.object_list.model._meta.db_table}"'],
         )
         return int(row[0]) if row else 0
+
+
+def _rounded(count: int) -> int:
+    """Round an estimate to two figures, which is all that it is good for."""
+    step: int = 10 ** (len(str(count)) - 2)
+    return round(count / step) * step

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+
+from khaacho import finding
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,10 @@ def by_number(field: str, prefix: str, *, width: int = 7) -> Search:
     """Find `ORD-2026-0000123` by its beginning, or by 123 for this year's and last year's."""
 
     def where(term: str) -> Q:
-        if not term.isdecimal():
-            return Q(**{f"{field}__startswith": term.upper()})
-        year = timezone.localdate().year
-        numbers = [f"{prefix}-{y}-{int(term):0{width}d}" for y in (year, year - 1)]
-        return Q(**{f"{field}__in": numbers})
+        return finding.number(field, prefix, term, width=width) or Q(pk__in=[])
 
-    return Search(f"number ({prefix}-…)", rf"(?i:{prefix}-[\d-]*)|\d{{1,{width}}}", where)
+    shape = rf"(?i:{prefix}-[0-9-]*)|[0-9]{{4}}-[0-9]*|[0-9]{{1,{width}}}"
+    return Search(f"number ({prefix}-…)", shape, where)
 
 
 def by_code(field: str, prefix: str, label: str = "code") -> Search:
@@ -48,24 +46,25 @@ def by_phone(field: str, *, whole: bool = False) -> Search:
     lookup = field if whole else f"{field}__startswith"
 
     def where(term: str) -> Q:
-        digits = re.sub(r"\D", "", term)
-        if not term.startswith("+") and not digits.startswith("977"):
-            digits = f"977{digits}"
-        return Q(**{lookup: f"+{digits}"})
+        number = finding.e164(term)
+        return Q(pk__in=[]) if number is None else Q(**{lookup: number})
 
-    return Search("phone", r"\+?\d[\d -]{5,}", where)
+    return Search("phone", r"\+?[0-9][0-9 -]{5,20}", where)
 
 
 def by_text(field: str, label: str) -> Search:
-    """Find every word typed in the field; `icontains` is what the trigram index of UPPER serves."""
+    """Find every word typed in the field."""
+    return Search(label, r"(?s:.+)", lambda term: finding.words(field, term))
 
-    def where(term: str) -> Q:
-        condition = Q()
-        for word in term.split():
-            condition &= Q(**{f"{field}__icontains": word})
-        return condition
 
-    return Search(label, r"(?s:.+)", where)
+def by_name(like: Callable[[str], QuerySet[Any]], label: str) -> Search:
+    """Find by what a selector of ids says, which looks into several columns, each by its own index."""
+    return Search(label, r"(?s:.+)", lambda term: Q(pk__in=like(term)))
+
+
+def beginning(field: str, label: str, pattern: str) -> Search:
+    """Find a code in capitals by its beginning."""
+    return Search(label, pattern, lambda term: Q(**{f"{field}__startswith": term.upper()}))
 
 
 def exactly(field: str, label: str, pattern: str = r"\S+", **fixed: Any) -> Search:

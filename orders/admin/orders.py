@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from django.contrib import admin
-from django.db.models import QuerySet
 
 from credit.models import Retailer
 from khaacho.adminsite import (
@@ -25,7 +24,7 @@ from khaacho.adminsite.timeline import LENGTH, name_of
 from orders.admin.columns import against
 from orders.admin.invoices import InvoicedAdmin, invoice_link
 from orders.admin.order_verbs import ORDER_VERBS
-from orders.enums import AcceptanceStatus, OrderStatus, PaymentStatus
+from orders.enums import OrderStatus, PaymentStatus
 from orders.models import (
     Order,
     OrderItem,
@@ -227,10 +226,6 @@ class OrderStatusLogAdmin(KhaachoModelAdmin):
     )
 
 
-def _waiting(acceptances: QuerySet[VendorOrderAcceptance]) -> QuerySet[VendorOrderAcceptance]:
-    return acceptances.filter(status=AcceptanceStatus.PENDING)
-
-
 @admin.register(VendorOrderAcceptance)
 class AcceptanceAdmin(KhaachoModelAdmin):
     list_display = (
@@ -244,7 +239,7 @@ class AcceptanceAdmin(KhaachoModelAdmin):
         "answered_by",
     )
     list_select_related = ("order", "vendor", "answered_by")
-    list_filter = (narrowed("status", "status__exact", PENDING=("Waiting", _waiting)),)
+    list_filter = ("status",)
     deferred = ("candidates",)
     searches = (
         by_number("order__order_number", "ORD"),

@@ -1,16 +1,15 @@
-import re
 from typing import ClassVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import filters
 from django_filters.rest_framework import FilterSet
 
+from credit import selectors as credit
 from credit.models import CreditAccount
+from khaacho import finding
 from khaacho.api.filters import IdFilter, InstantFilter, TextFilter
 from orders.enums import OrderStatus, PaymentStatus
 from orders.models import Order
-
-WHOLE_NUMBER = re.compile(r"ORD-[0-9]{4}-[0-9]{7,}")
 
 
 class OrderFilter(FilterSet):  # type: ignore[misc]
@@ -20,22 +19,24 @@ class OrderFilter(FilterSet):  # type: ignore[misc]
     retailer_id = IdFilter()
     created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
     created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
-    search = TextFilter(method="by_number", label="The order's number, or a part of it")
+    search = TextFilter(
+        method="by_number",
+        label="The order's number or its beginning; its digits alone mean this year's and the last's",
+    )
 
     class Meta:
         model = Order
         fields: ClassVar[list[str]] = []
 
     def by_number(self, orders: QuerySet[Order], name: str, text: str) -> QuerySet[Order]:
-        """A whole number is looked up; a part is searched for in what the actor may see."""
-        number = text.strip().upper()
-        if WHOLE_NUMBER.fullmatch(number):
-            return orders.filter(order_number=number)
-        return orders.filter(order_number__contains=number)
+        number = finding.number("order_number", "ORD", text)
+        return orders.none() if number is None else orders.filter(number)
 
 
 class ReceivableFilter(FilterSet):  # type: ignore[misc]
-    search = TextFilter(method="by_shop", label="Part of the shop's name, or its code")
+    search = TextFilter(
+        method="by_shop", label="Words of the shop's or owner's name, the code or the phone"
+    )
 
     class Meta:
         model = CreditAccount
@@ -44,6 +45,4 @@ class ReceivableFilter(FilterSet):  # type: ignore[misc]
     def by_shop(
         self, accounts: QuerySet[CreditAccount], name: str, text: str
     ) -> QuerySet[CreditAccount]:
-        return accounts.filter(
-            Q(retailer__shop_name__icontains=text) | Q(retailer__code__iexact=text)
-        )
+        return accounts.filter(retailer__in=credit.retailers_like(text))

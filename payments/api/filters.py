@@ -4,6 +4,7 @@ from django.db.models import Q, QuerySet
 from django_filters import filters
 from django_filters.rest_framework import FilterSet
 
+from khaacho import finding
 from khaacho.api.filters import IdFilter, InstantFilter, TextFilter
 from payments.enums import PaymentMethod, PaymentState
 from payments.models import Payment
@@ -18,15 +19,19 @@ class PaymentFilter(FilterSet):  # type: ignore[misc]
     vendor_id = IdFilter()
     created_after = InstantFilter(field_name="created_at", lookup_expr="gte")
     created_before = InstantFilter(field_name="created_at", lookup_expr="lt")
-    search = TextFilter(method="by_number", label="Part of the number or of the reference")
+    search = TextFilter(
+        method="by_number",
+        label="The payment's number or its beginning, digits alone meaning this year's and the last's;"
+        " words of the reference; the whole transaction id",
+    )
 
     class Meta:
         model = Payment
         fields: ClassVar[list[str]] = []
 
     def by_number(self, payments: QuerySet[Payment], name: str, text: str) -> QuerySet[Payment]:
-        return payments.filter(
-            Q(payment_number__icontains=text)
-            | Q(reference__icontains=text)
-            | Q(transaction_id=text)
-        )
+        typed = text.strip()
+        found = finding.words("reference", typed)
+        found |= Q(transaction_id=typed, method__in=PaymentMethod.values)
+        number = finding.number("payment_number", "PAY", typed)
+        return payments.filter(found if number is None else found | number)

@@ -1,6 +1,9 @@
 """A day at the desk, in a real browser: sign in, cancel an order, decide at the credit desk."""
 
+from collections.abc import Iterator
+
 import pytest
+from django.db import connection
 from playwright.sync_api import Page, expect
 
 from khaacho import permissions
@@ -139,3 +142,41 @@ def test_the_credit_desk_fits_a_phone(live_server, officer: User):
             keep(page, f"phone-{name.split('/')[2]}")
             assert width <= 390
     assert OrderRefusal.objects.count() == 1
+
+
+@pytest.fixture
+def _statistics_put_back(django_db_setup, django_db_blocker) -> Iterator[None]:
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("VACUUM (ANALYZE) jobs")
+
+
+@pytest.mark.usefixtures("_statistics_put_back")
+def test_walks_a_long_list(live_server, officer: User):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs (queue, kind, args, reference, state) SELECT 'reports', 'reports.build',"
+            " '{}', 'report:' || n, 'dead' FROM generate_series(1, 12345) AS n"
+        )
+        cursor.execute("ANALYZE jobs")
+    with chromium(live_server.url) as page:
+        sign_in(page, live_server.url, officer)
+        page.goto(f"{live_server.url}/admin/khaacho/job/")
+        pager = page.get_by_role("navigation", name="Pages")
+        expect(pager).to_contain_text("about 12,000 jobs")
+        expect(pager.get_by_role("link")).to_have_text(["Next", "Last"])
+        first = page.locator("#result_list tbody tr").first.inner_text()
+        for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme)
+            keep(page, f"walk-{width}-{scheme}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        pager.get_by_role("link", name="Next").click()
+        expect(pager.get_by_role("link")).to_have_text(["First", "Previous", "Next", "Last"])
+        keep(page, "walk-390-second")
+        pager.get_by_role("link", name="Last").click()
+        expect(pager.get_by_role("link")).to_have_text(["First", "Previous"])
+        expect(page.locator("#result_list tbody tr").last).to_contain_text("report:1")
+        pager.get_by_role("link", name="Previous").click()
+        pager.get_by_role("link", name="First").click()
+        assert page.locator("#result_list tbody tr").first.inner_text() == first

@@ -87,11 +87,10 @@ def test_search_forgives_typing_errors_and_ranks(shop):
 
 
 def test_a_search_walks_by_cursor_and_by_page(shop):
-    names = ["Rice", "Rice bran", "Price tag", "Jeera rice", "Liquorice"]
+    names = ["Rice bran", "Ricebran oil", "Jeera rice", "Price tag", "Rice", "Liquorice"]
     made = [make_product(name=name).pk for name in names]
     whole = ids(shop.get("products/", search="rice"))
-    assert sorted(whole) == made
-    assert set(whole[:3]) == {made[0], made[1], made[3]}
+    assert whole == [made[4], made[0], made[2], made[1]]
     walked, cursor = [], ""
     while cursor is not None:
         page = shop.get("products/", search="rice", cursor=cursor, limit=2).json()
