@@ -9,6 +9,7 @@ from django.db.models import Case, DecimalField, F, Value, When
 from django.db.models.functions import Now
 
 from credit import services as credit
+from credit import shown as credit_shown
 from credit.enums import EntryType
 from credit.models import CreditAccount, Retailer
 from khaacho import events
@@ -71,6 +72,7 @@ def record_payment(
     )
     _allocate({payment.pk: shares})
     events.publish(PaymentRecorded(payment_id=payment.pk))
+    credit_shown.credit_changed(retailer_id)
     payment.refresh_from_db()
     return payment
 
@@ -251,6 +253,7 @@ def reverse_payment(
         bounced=bounced,
     )
     events.publish(PaymentReversed(payment_id=payment.pk))
+    credit_shown.credit_changed(payment.retailer_id)
     payment.refresh_from_db()
     return payment
 
@@ -285,4 +288,5 @@ def apply_advances(*, retailer_id: int, vendor_id: int) -> Decimal:
         for pk, part in shares[payment.pk].items():
             due[pk] -= part
     _allocate(shares)
+    credit_shown.credit_changed(retailer_id)
     return sum((part for each in shares.values() for part in each.values()), ZERO)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from credit import shown
 from credit.exceptions import AccountFrozen, CreditLimitExceeded
 from credit.models import CreditAccount, CreditApproval, Retailer
 from khaacho import audit, sql
@@ -33,6 +34,7 @@ def open_account(*, retailer_id: int, vendor_id: int) -> int:
         {"retailer": retailer_id, "vendor": vendor_id},
     )
     if row:
+        shown.credit_changed(retailer_id)
         return int(row[0])
     return CreditAccount.objects.values_list("pk", flat=True).get(
         retailer_id=retailer_id, vendor_id=vendor_id
@@ -138,6 +140,7 @@ def _set_frozen(account_id: int, *, frozen: bool, reason: str, actor: Actor) -> 
         is_frozen=frozen, frozen_reason=reason[:300] if frozen else ""
     )
     if changed:
+        shown.credit_changed(CreditAccount.objects.get(pk=account_id).retailer_id)
         audit.record(
             actor,
             "credit_account.frozen" if frozen else "credit_account.unfrozen",

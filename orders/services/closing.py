@@ -4,6 +4,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from credit import services as credit
+from credit import shown as credit_shown
 from khaacho import events
 from khaacho.actors import Actor, require_tenant
 from khaacho.enums import Role
@@ -61,4 +62,5 @@ def cancel_order(*, order_id: int, reason: str, actor: Actor) -> Order:
         }
     )
     events.publish(OrderCancelled(order_id=order.pk))
+    credit_shown.credit_changed(order.retailer_id)
     return order

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from django.db import transaction
 
 from credit import services as credit
+from credit import shown as credit_shown
 from credit.enums import EntryType
 from credit.models import CreditAccount
 from khaacho import events, sql
@@ -81,6 +82,7 @@ def deliver_order(*, order_id: int, actor: Actor) -> Order:
         invoice_number=_next_invoice_number(order),
     )
     events.publish(OrderDelivered(order_id=order.pk))
+    credit_shown.credit_changed(order.retailer_id)
     return order
 
 

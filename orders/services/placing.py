@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 
 from credit import services as credit
+from credit import shown as credit_shown
 from credit.exceptions import (
     AccountFrozen,
     CreditLimitExceeded,
@@ -172,6 +173,7 @@ def _place(
         dedupe_key=f"route:{order_id}",
     )
     events.publish(OrderPlaced(order_id=order_id))
+    credit_shown.credit_changed(request.retailer_id)
     return Order.objects.get(pk=order_id)
 
 

@@ -8,6 +8,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from credit import services as credit
+from credit import shown as credit_shown
 from credit.exceptions import AccountFrozen, CreditLimitExceeded
 from khaacho import events, sql
 from khaacho.actors import SYSTEM, Actor, act, require_tenant
@@ -179,6 +180,7 @@ def _hand_over_now(order: Order, vendor_id: int) -> bool:
         **exposure,
     )
     vendors.move_stock(changes)
+    credit_shown.credit_changed(order.retailer_id)
     order.refresh_from_db()
     return True
 

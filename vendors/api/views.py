@@ -3,8 +3,6 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils.decorators import method_decorator
-from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
@@ -13,11 +11,12 @@ from rest_framework.views import APIView
 
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
+from khaacho.api.cached_pages import HOUR, MINUTE, cached_page
 from khaacho.api.idempotency import idempotent
 from khaacho.api.permissions import IsVendor
 from khaacho.api.verbs import Verb, validated
 from khaacho.exceptions import NotFound
-from vendors import selectors, services
+from vendors import selectors, services, shown
 from vendors.api import price_lists
 from vendors.api.filters import OfferFilter, OwnOfferFilter, ProductFilter, VendorFilter
 from vendors.api.serializers import (
@@ -32,10 +31,8 @@ from vendors.api.serializers import (
 )
 from vendors.models import OfferQuerySet, Product, Vendor, VendorProduct
 
-cacheable = method_decorator(conditional_page, name="dispatch")
 
-
-@cacheable
+@cached_page(shown.CATALOGUE, seconds=HOUR)
 class ProductList(ListAPIView[Product]):
     """The catalogue: each product with the best offer that fits the filters."""
 
@@ -45,7 +42,7 @@ class ProductList(ListAPIView[Product]):
     sort_fields = {"name": "name", "created_at": "created_at", "category": "category"}
 
 
-@cacheable
+@cached_page(shown.STANDING, "product:{product_id}", seconds=HOUR)
 class ProductDetail(RetrieveAPIView[Product]):
     queryset = Product.objects.none()
     serializer_class = ProductSerializer
@@ -56,7 +53,7 @@ class ProductDetail(RetrieveAPIView[Product]):
         return selectors.catalogue()
 
 
-@cacheable
+@cached_page(shown.STANDING, "product:{product_id}", seconds=HOUR)
 class ProductOffers(ListAPIView[VendorProduct]):
     """Who sells a product, the cheapest first."""
 
@@ -72,7 +69,7 @@ class ProductOffers(ListAPIView[VendorProduct]):
         return selectors.offers_of_product(product_id)
 
 
-@cacheable
+@cached_page(shown.VENDORS, seconds=30 * MINUTE)
 class VendorList(ListAPIView[Vendor]):
     """Approved vendors, the best rated first."""
 
@@ -90,7 +87,7 @@ class VendorList(ListAPIView[Vendor]):
         return Vendor.objects.approved()
 
 
-@cacheable
+@cached_page(shown.VENDORS, seconds=30 * MINUTE)
 class VendorDetail(RetrieveAPIView[Vendor]):
     queryset = Vendor.objects.none()
     serializer_class = VendorSerializer
@@ -101,7 +98,7 @@ class VendorDetail(RetrieveAPIView[Vendor]):
         return Vendor.objects.approved()
 
 
-@cacheable
+@cached_page(shown.STANDING, "vendor:{vendor_id}", seconds=HOUR)
 class VendorCatalogue(ListAPIView[VendorProduct]):
     """What one approved vendor has on sale."""
 
