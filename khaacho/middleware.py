@@ -4,6 +4,9 @@ import re
 import uuid
 from collections.abc import Callable
 
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -56,6 +59,27 @@ class APIErrors:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer what a view that is not DRF's raised."""
         return problems.answer(error, request) if problems.is_api(request) else None
+
+
+class Sessions(SessionMiddleware):
+    """Sessions are the admin's; an API request touches none."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request) if problems.is_api(request) else super().__call__(request)
+
+
+class SignIns(AuthenticationMiddleware):
+    """Users of a session; those of the API are actors (khaacho/api/authentication.py)."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request) if problems.is_api(request) else super().__call__(request)
+
+
+class Notices(MessageMiddleware):
+    """The admin's messages, which need a session."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request) if problems.is_api(request) else super().__call__(request)
 
 
 def _is_html(response: HttpResponseBase) -> bool:

@@ -179,11 +179,11 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "khaacho.middleware.api_errors",
     "khaacho.api.rates.limited",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "khaacho.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "khaacho.middleware.SignIns",
+    "khaacho.middleware.Notices",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "khaacho.urls"

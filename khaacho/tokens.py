@@ -8,6 +8,7 @@ where a web process reads an access token by its own.
 
 import hashlib
 import secrets
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -162,14 +163,24 @@ def read_access_token(token: str) -> Actor:
     """Return the actor of an access token, without a query. Raises TokenExpired, TokenRefused."""
     for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]:
         try:
-            return _actor(_claims(token, _key(secret)))
+            actor, expires = _believed(token, secret)
         except jwt.InvalidSignatureError:
             continue
         except jwt.ExpiredSignatureError:
             raise TokenExpired from None
         except (jwt.InvalidTokenError, ValueError):
             break
+        if expires <= time.time() - LEEWAY:
+            raise TokenExpired
+        return actor
     raise TokenRefused
+
+
+@lru_cache(maxsize=4096)
+def _believed(token: str, secret: str) -> tuple[Actor, int]:
+    """Return the actor of a token whose signature holds, and when it expires: a tenth of a list's CPU."""
+    claims = _claims(token, _key(secret))
+    return _actor(claims), int(claims["exp"])
 
 
 def _claims(token: str, key: bytes) -> dict[str, Any]:

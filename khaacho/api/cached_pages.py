@@ -15,17 +15,18 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from khaacho.actors import Actor
-from khaacho.api.authentication import caller
+from khaacho.api.authentication import identify
+from khaacho.api.permissions import SignedIn
 from khaacho.api.renderers import JSONRenderer
 from khaacho.caches import Page, Slot, Visit
+from khaacho.tokens import TokenRefused
 
 MINUTE, HOUR = 60, 3600
 KEPT_HEADERS = ("Content-Type", "Link")
@@ -54,31 +55,48 @@ def cached_page(
     """Make a view's GET answer from the cache, for at most `seconds`.
 
     `groups` may name the route's ids and the actor's tenant: `product:{product_id}`,
-    `credit:{retailer_id}`.
+    `credit:{retailer_id}`. The view's permissions must be of our own classes, which say of an actor
+    alone what it may. Whoever does not pass them, or wants anything but JSON, is answered by the view.
     """
 
     def decorate(view_class: V) -> V:
-        handler = view_class.get  # type: ignore[attr-defined]
+        dispatch = view_class.dispatch
         known = _parameters(view_class)
+        permissions = [kind() for kind in view_class.permission_classes]
+        if not all(isinstance(permission, SignedIn) for permission in permissions):
+            raise TypeError(f"{view_class.__name__} decides by more than the actor")
 
-        @functools.wraps(handler)
-        def get(view: APIView, request: Request, **route: Any) -> HttpResponseBase:
+        def slot_of(request: HttpRequest, route: dict[str, Any]) -> Slot | None:
             query = canonical(request.META.get("QUERY_STRING", ""), known)
-            if query is None:
-                return _conditional(handler(view, request, **route), request)
-            actor = caller(request)
+            actor = _actor(request)
+            if query is None or actor is None or not all(p.allows(actor) for p in permissions):  # type: ignore[union-attr]
+                return None
             named = {"retailer_id": actor.retailer_id, "vendor_id": actor.vendor_id, **route}
-            slot = Slot(
-                f"{scope(actor)}\n{request.path}\n{query}",
-                tuple(group.format_map(named) for group in groups),
-                seconds,
-            )
-            return _answered(slot, request, lambda: handler(view, request, **route))
+            name = f"{scope(actor)}\n{request.path}\n{query}"
+            return Slot(name, tuple(group.format_map(named) for group in groups), seconds)
 
-        view_class.get = get  # type: ignore[attr-defined]
+        @functools.wraps(dispatch)
+        def cached(view: APIView, request: HttpRequest, **route: Any) -> HttpResponseBase:
+            if request.method != "GET":
+                return dispatch(view, request, **route)
+            slot = slot_of(request, route) if _wants_json(request) else None
+            return _answered(slot, request, lambda: dispatch(view, request, **route))
+
+        view_class.dispatch = cached  # type: ignore[method-assign]
         return view_class
 
     return decorate
+
+
+def _actor(request: HttpRequest) -> Actor | None:
+    try:
+        return identify(request)
+    except TokenRefused:
+        return None
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.META.get("HTTP_ACCEPT", "*/*") in {"*/*", "application/json"}
 
 
 def _parameters(view_class: type[APIView]) -> frozenset[str]:
@@ -105,7 +123,7 @@ def canonical(query: str, known: frozenset[str]) -> str | None:
 
 
 def _answered(
-    slot: Slot, request: Request, compute: Callable[[], HttpResponseBase]
+    slot: Slot | None, request: HttpRequest, compute: Callable[[], HttpResponseBase]
 ) -> HttpResponseBase:
     """Answer from the cache, or compute; an answer that is no page is passed on as it is."""
     computed: list[HttpResponseBase] = []
@@ -116,7 +134,7 @@ def _answered(
         return as_page(response)
 
     asked = request.META.get("HTTP_IF_NONE_MATCH", "")
-    page = Visit(slot, asked).page_or(page_now)
+    page = page_now() if slot is None else Visit(slot, asked).page_or(page_now)
     return computed[0] if page is None else answer(page, asked)
 
 
@@ -162,9 +180,3 @@ def has(asked: str, etag: str) -> bool:
         return True
     known = parse_etags(asked)
     return "*" in known or any(each.removeprefix("W/") == etag for each in known)
-
-
-def _conditional(response: HttpResponseBase, request: Request) -> HttpResponseBase:
-    page = as_page(response)
-    asked = request.META.get("HTTP_IF_NONE_MATCH", "")
-    return response if page is None else answer(page, asked)
