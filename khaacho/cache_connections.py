@@ -28,6 +28,33 @@ BROKEN = (
 )
 
 
+class Deadlined:
+    """A socket whose every read and write ends by a moment, where one is set; a timeout is for each alone."""
+
+    def __init__(self, plain: Any) -> None:
+        self._plain = plain
+        self.deadline: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
+
+    def recv(self, *args: Any) -> Any:
+        self._arm()
+        return self._plain.recv(*args)
+
+    def recv_into(self, *args: Any) -> Any:
+        self._arm()
+        return self._plain.recv_into(*args)
+
+    def sendall(self, *args: Any) -> Any:
+        self._arm()
+        return self._plain.sendall(*args)
+
+    def _arm(self) -> None:
+        if self.deadline is not None:
+            self._plain.settimeout(max(0.001, self.deadline - time.monotonic()))
+
+
 class Bounded:
     """Mixed into redis-py's connections. Raises TimeoutError of redis-py without leave or time."""
 
@@ -45,7 +72,7 @@ class Bounded:
             raise exceptions.TimeoutError("Redis is left alone for now.")
         self.socket_connect_timeout = self.socket_timeout = seconds
         if self._sock is not None:
-            self._sock.settimeout(seconds)
+            self._sock.deadline = begun + seconds
         try:
             yield
         except (*BROKEN, OSError) as error:
@@ -54,11 +81,13 @@ class Bounded:
             raise
         finally:
             cache_budget.spend(begun)
+            if self._sock is not None:
+                self._sock.deadline = None
         breaker.reset()
 
     def _connect(self) -> Any:
         with self._bounded():
-            return super()._connect()  # type: ignore[misc]
+            return Deadlined(super()._connect())  # type: ignore[misc]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         with self._bounded():

@@ -7,8 +7,9 @@ ends the session all the same. Without Redis each request reads its row.
 from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedStore
-from django.core.cache import BaseCache
+from django.core.cache import BaseCache, caches
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
@@ -45,4 +46,4 @@ class SessionStore(CachedStore):
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
-        self._cache = Copies(self._cache)  # type: ignore[has-type]
+        self._cache: Any = Copies(caches[settings.SESSION_CACHE_ALIAS])

@@ -144,23 +144,24 @@ class Wire:
         if not was_open:
             self._connect()
         try:
-            return self._evaluate("EVALSHA", script.digest, keys, arguments)
+            return self._evaluated(script, keys, arguments)
         except ConnectionError:
             if not was_open:
                 raise
             self.close()  # the server restarted while the connection was idle
             self._connect()
-            return self._evaluate("EVALSHA", script.digest, keys, arguments)
+            return self._evaluated(script, keys, arguments)
+
+    def _evaluated(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]
+    ) -> Reply:
+        rest = [len(keys), *(self.space + key.encode() for key in keys), *arguments]
+        try:
+            return self._call("EVALSHA", script.digest, *rest)
         except _Refused as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
-            return self._evaluate("EVAL", script.text, keys, arguments)
-
-    def _evaluate(
-        self, verb: str, script: str, keys: Sequence[str], arguments: Sequence[Argument]
-    ) -> Reply:
-        named = [self.space + key.encode() for key in keys]
-        return self._call(verb, script, len(named), *named, *arguments)
+            return self._call("EVAL", script.text, *rest)
 
     def __del__(self) -> None:
         self.close()  # its thread ended
@@ -228,8 +229,12 @@ class Wire:
 
     def _receive(self) -> None:
         assert self._socket is not None
-        self._socket.settimeout(self._left())
-        received = self._socket.recv(65536)
+        # What has arrived by the deadline counts, though this thread had to wait for its turn to look.
+        self._socket.settimeout(max(0.0, self._deadline - time.monotonic()))
+        try:
+            received = self._socket.recv(65536)
+        except BlockingIOError:
+            raise TimeoutError from None
         if not received:
             raise ConnectionResetError
         self._buffer += received
@@ -297,7 +302,7 @@ def _packed(parts: Sequence[Argument]) -> bytes:
 @cache
 def _address(url: str) -> dict[str, Any]:
     """Return what a redis://, rediss:// or unix:// URL says, as redis-py reads it."""
-    return dict(parse_url(url))
+    return dict(parse_url(url))  # type: ignore[no-untyped-call]
 
 
 @cache

@@ -125,6 +125,12 @@ return 0
 """)
 
 
+FORMS = {
+    (b"page", bytes, bytes, int, bytes, bytes, bytes),
+    *((word, bytes) for word in (b"mine", b"wait", b"alone")),
+}
+
+
 def forget(*groups: str) -> None:
     """Have the groups' pages computed anew once the caller's transaction has committed."""
     _on_commit(groups, 0)
@@ -132,7 +138,7 @@ def forget(*groups: str) -> None:
 
 def forget_soon(*groups: str) -> None:
     """Likewise within SOON_SECONDS: for figures that every order changes, such as packs left."""
-    _on_commit(groups, SOON_SECONDS * 1000)
+    _on_commit(groups, _ms(SOON_SECONDS))
 
 
 def _on_commit(groups: Sequence[str], life: int) -> None:
@@ -221,6 +227,9 @@ def release() -> str:
     return digest.hexdigest()
 
 
+_flights: dict[str, threading.Event] = {}  # what threads of this process compute, by lock
+
+
 class Visit:
     """One caller's look at one slot."""
 
@@ -263,8 +272,16 @@ class Visit:
                 return None, True
             if found[0] == b"alone" or time.monotonic() > until:
                 return None, False
-            time.sleep(pause)
+            self._wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _wait(self, pause: float) -> None:
+        """Wait for another thread of ours to be done, or for a while if it is another process."""
+        flight = _flights.get(self.lock)
+        if flight is None:
+            time.sleep(pause)
+        else:
+            flight.wait(LEASE_SECONDS)
 
     def _ask(self) -> list[Any]:
         reply = cache_wire.ask(
@@ -272,7 +289,7 @@ class Visit:
             [self.page, self.lock, *self.tokens],
             [self.nonce, _ms(LEASE_SECONDS), _ms(TOKEN_SECONDS), self.known_etag],
         )
-        if not isinstance(reply, list) or len(reply) not in {2, 7}:
+        if not isinstance(reply, list) or _form(reply) not in FORMS:
             raise Unavailable  # whatever answers there, it is not Redis
         self.version = reply[1]
         return reply
@@ -289,6 +306,7 @@ class Visit:
     def _computed(self, compute: Callable[[], Page | None]) -> Page | None:
         begun = time.monotonic()
         page = None
+        flight = _flights[self.lock] = threading.Event()
         try:
             page = compute()
         finally:
@@ -296,6 +314,8 @@ class Visit:
                 self._give_up()
             else:
                 self._keep(page, time.monotonic() - begun)
+            _flights.pop(self.lock, None)
+            flight.set()
         return page
 
     def _keep(self, page: Page, cost: float) -> None:
@@ -312,6 +332,10 @@ class Visit:
             cache_wire.ask(GIVE_UP, [self.lock], [self.version, self.nonce, _ms(LEASE_SECONDS)])
         except Unavailable:
             return  # those who wait stop waiting by themselves
+
+
+def _form(reply: list[Any]) -> tuple[Any, ...]:
+    return (reply[0] if reply else None, *(type(part) for part in reply[1:]))
 
 
 def _ms(seconds: float) -> int:

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -61,25 +62,27 @@ class APIErrors:
         return problems.answer(error, request) if problems.is_api(request) else None
 
 
-class Sessions(SessionMiddleware):
-    """Sessions are the admin's; an API request touches none."""
+class AdminsAlone:
+    """Mixed into Django's middleware that an API request has no use for."""
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request) if problems.is_api(request) else super().__call__(request)
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if problems.is_api(request):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]
 
 
-class SignIns(AuthenticationMiddleware):
+class Sessions(AdminsAlone, SessionMiddleware):
+    """An API request touches no session."""
+
+
+class SignIns(AdminsAlone, AuthenticationMiddleware):
     """Users of a session; those of the API are actors (khaacho/api/authentication.py)."""
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request) if problems.is_api(request) else super().__call__(request)
 
-
-class Notices(MessageMiddleware):
+class Notices(AdminsAlone, MessageMiddleware):
     """The admin's messages, which need a session."""
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request) if problems.is_api(request) else super().__call__(request)
 
 
 def _is_html(response: HttpResponseBase) -> bool:

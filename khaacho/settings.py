@@ -80,7 +80,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 REDIS_TIMEOUT = 0.25  # seconds; redis-py alone would wait a minute on a hung server
-REDIS_BUDGET = 0.2  # seconds that caches, rates and sessions together may take of one request
+REDIS_BUDGET = (
+    0.15  # seconds of one request for caches, rates and sessions together; docs/caches.md
+)
 # Pages, rates and sessions may have a Redis of their own, apart from the queues (docs/caches.md).
 CACHE_URL = env.str("CACHE_URL", REDIS_URL)
 DJANGO_REDIS_CONNECTION_FACTORY = "khaacho.cache_connections.Factory"

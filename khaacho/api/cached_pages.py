@@ -62,14 +62,12 @@ def cached_page(
     def decorate(view_class: V) -> V:
         dispatch = view_class.dispatch
         known = _parameters(view_class)
-        permissions = [kind() for kind in view_class.permission_classes]
-        if not all(isinstance(permission, SignedIn) for permission in permissions):
-            raise TypeError(f"{view_class.__name__} decides by more than the actor")
+        permissions = _permissions(view_class)
 
         def slot_of(request: HttpRequest, route: dict[str, Any]) -> Slot | None:
             query = canonical(request.META.get("QUERY_STRING", ""), known)
             actor = _actor(request)
-            if query is None or actor is None or not all(p.allows(actor) for p in permissions):  # type: ignore[union-attr]
+            if query is None or actor is None or not all(p.allows(actor) for p in permissions):
                 return None
             named = {"retailer_id": actor.retailer_id, "vendor_id": actor.vendor_id, **route}
             name = f"{scope(actor)}\n{request.path}\n{query}"
@@ -82,7 +80,7 @@ def cached_page(
             slot = slot_of(request, route) if _wants_json(request) else None
             return _answered(slot, request, lambda: dispatch(view, request, **route))
 
-        view_class.dispatch = cached  # type: ignore[method-assign]
+        view_class.dispatch = cached  # type: ignore[method-assign, assignment]
         return view_class
 
     return decorate
@@ -97,6 +95,14 @@ def _actor(request: HttpRequest) -> Actor | None:
 
 def _wants_json(request: HttpRequest) -> bool:
     return request.META.get("HTTP_ACCEPT", "*/*") in {"*/*", "application/json"}
+
+
+def _permissions(view_class: type[APIView]) -> list[SignedIn]:
+    """Return the view's permissions. Raises TypeError for one that looks at more than the actor."""
+    made: list[Any] = [kind() for kind in view_class.permission_classes]
+    if not all(isinstance(permission, SignedIn) for permission in made):
+        raise TypeError(f"{view_class.__name__} decides by more than the actor")
+    return made
 
 
 def _parameters(view_class: type[APIView]) -> frozenset[str]:
@@ -150,7 +156,7 @@ def as_page(response: HttpResponseBase) -> Page | None:
 
 def _body(response: HttpResponseBase) -> bytes:
     if isinstance(response, StreamingHttpResponse):
-        return b"".join(response)  # type: ignore[arg-type]
+        return b"".join(response)
     if isinstance(response, Response):
         response["Content-Type"] = JSONRenderer.media_type
         return bytes(JSONRenderer().render(response.data))

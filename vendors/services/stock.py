@@ -54,7 +54,7 @@ def move_stock(changes: Mapping[int, StockChange]) -> None:
     )
     if len(moved) != len(ids):
         raise InsufficientStock(lines=[vars(s) for s in _shortages(changes)])
-    shown.packs_moved(moved)  # type: ignore[arg-type] # rows of three
+    shown.packs_moved(moved)
 
 
 def _shortages(changes: Mapping[int, StockChange]) -> list[Shortage]:
