@@ -185,14 +185,19 @@ def _settle() -> None:
     """Forget everything before anything is believed again. Raises Unavailable."""
     incurred = _debt.incurred
     if incurred != _debt.paid:
-        cache_wire.ask(FORGET, [_token(ALL)], [0])
+        forget_everything()
         _debt.paid = incurred  # one incurred meanwhile is still owed
 
 
+def forget_everything() -> None:
+    """Have every page computed anew from now on. Raises Unavailable."""
+    cache_wire.ask(FORGET, [_token(ALL)], [0])
+
+
 def forget_all() -> None:
-    """Forget every page, now; the job after an outage, which comes back until Redis answers."""
+    """Forget every page: the job after an outage, which comes back until Redis answers."""
     try:
-        cache_wire.ask(FORGET, [_token(ALL)], [0])
+        forget_everything()
     except Unavailable:
         jobs.enqueue(FORGET_ALL, dedupe_key=FORGET_ALL, delay=RETRY)
 

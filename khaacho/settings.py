@@ -231,6 +231,7 @@ RATE_LIMITS: dict[str, tuple[int, int]] = {
     "order": (env.int("RATE_ORDER", 120), env.int("RATE_ORDER_ADDRESS", 2400)),
     "webhook": (env.int("RATE_WEBHOOK", 60_000), 0),  # by the provider's address
 }
+RATE_LIMITED = env.bool("RATE_LIMITED", True)  # off for measuring
 RATE_SECONDS = 60
 # (method, path) to class; a path that ends in * is a prefix. The rest is "read" or "write" by method.
 RATE_CLASSES = {

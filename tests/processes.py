@@ -102,6 +102,7 @@ def environment(**extra: str) -> dict[str, str]:
         **os.environ,
         "DATABASE_URL": " ".join(f"{k}='{v}'" for k, v in parts.items() if v),
         "REDIS_URL": settings.REDIS_URL,
+        "CACHE_URL": settings.CACHE_URL,
         "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
         "SECRET_KEY": settings.SECRET_KEY,
         "PYTHONPATH": str(ROOT),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -74,6 +75,8 @@ class Standing:
 
 def limited(get_response: Handler) -> Handler:
     """Count every request to the API, whatever becomes of it, and say so in its answer's headers."""
+    if not settings.RATE_LIMITED:
+        raise MiddlewareNotUsed
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if not problems.is_api(request):

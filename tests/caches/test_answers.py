@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connections, transaction
 from django.test import Client
 
@@ -487,8 +489,9 @@ def test_ratings_are_soon_seen(trade):
     assert trade.caller.get("vendors/").json()["data"][0]["rating"] == "0.00"
 
 
-def test_an_edit_in_sql_is_seen_when_the_page_expires(trade):
-    """Nobody tells the cache; docs/caches.md says how to."""
+def test_an_edit_in_sql_is_seen_when_the_page_expires_or_somebody_says_so(trade):
     trade.answers()
     VendorProduct.objects.update(vendor_price=Decimal("1.00"))
     assert trade.caller.get("products/").json()["data"][0]["best_offer"]["price"] == "50.00"
+    call_command("forget_pages", stdout=StringIO())
+    assert trade.caller.get("products/").json()["data"][0]["best_offer"]["price"] == "1.00"
