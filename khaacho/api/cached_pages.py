@@ -75,7 +75,7 @@ def cached_page(
 
         @functools.wraps(dispatch)
         def cached(view: APIView, request: HttpRequest, **route: Any) -> HttpResponseBase:
-            if request.method != "GET":
+            if request.method not in {"GET", "HEAD"}:
                 return dispatch(view, request, **route)
             slot = slot_of(request, route) if _wants_json(request) else None
             return _answered(slot, request, lambda: dispatch(view, request, **route))
@@ -94,7 +94,8 @@ def _actor(request: HttpRequest) -> Actor | None:
 
 
 def _wants_json(request: HttpRequest) -> bool:
-    return request.META.get("HTTP_ACCEPT", "*/*") in {"*/*", "application/json"}
+    accepted = request.META.get("HTTP_ACCEPT", "*/*")
+    return "*/*" in accepted or "application/json" in accepted
 
 
 def _permissions(view_class: type[APIView]) -> list[SignedIn]:
@@ -112,13 +113,15 @@ def _parameters(view_class: type[APIView]) -> frozenset[str]:
     return frozenset(filters) | (LIST_PARAMETERS if is_list else frozenset())
 
 
-@functools.lru_cache(maxsize=4096)
 def canonical(query: str, known: frozenset[str]) -> str | None:
     """Return a query string in one order of its parameters; None for one that is not to be cached."""
     if not query:
         return ""
-    if len(query) > MAX_QUERY:
-        return None
+    return None if len(query) > MAX_QUERY else _in_order(query, known)
+
+
+@functools.lru_cache(maxsize=4096)
+def _in_order(query: str, known: frozenset[str]) -> str | None:
     try:
         given = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:

@@ -12,7 +12,6 @@ limit through in the worst minute, and only a window says "remaining" and "reset
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
@@ -114,14 +113,13 @@ def _standing(reply: cache_wire.Reply) -> Standing | None:
     return Standing(refused > 0, limit, remaining, max(1, -(-left // 1000)))
 
 
-@lru_cache(maxsize=4096)
 def class_of(method: str, path: str) -> str:
     """Return the class of an endpoint: one that settings.RATE_CLASSES names, else read or write."""
     found = settings.RATE_CLASSES.get((method, path))
     if found:
         return str(found)
     for (wanted, pattern), name in settings.RATE_CLASSES.items():
-        if wanted == method and pattern.endswith("*") and path.startswith(pattern[:-1]):
+        if pattern[-1] == "*" and wanted == method and path.startswith(pattern[:-1]):
             return str(name)
     return "read" if method in READING else "write"
 

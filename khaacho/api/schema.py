@@ -87,8 +87,8 @@ class Schema(AutoSchema):
                 bodies[str(status)] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     document, str(status), media_types=[MEDIA_TYPE], direction=direction
                 )
-        for status, body in bodies.items():
-            body.setdefault("headers", {}).update(_headers(status))
+        for code, body in bodies.items():
+            body.setdefault("headers", {}).update(_headers(code))
         return bodies
 
     def _idempotency(self) -> str:

@@ -10,18 +10,24 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connections, transaction
-from django.test import Client
+from django.test import Client, RequestFactory
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from credit import services as credit
 from khaacho.actors import SYSTEM
-from khaacho.api.cached_pages import canonical, has
+from khaacho.api.cached_pages import cached_page, canonical, has
+from khaacho.api.permissions import IsStaff
 from khaacho.enums import Role
+from khaacho.models import User
 from orders import services as orders
 from orders.enums import PaymentTerms
 from orders.models import Order
 from payments import services as payments
 from payments.enums import PaymentMethod
-from tests.api.clients import assert_problem
+from tests.api.clients import assert_problem, bearer
 from tests.api.trade import Caller, ids, queries
 from tests.factories import (
     advance,
@@ -328,6 +334,22 @@ def test_a_hit_needs_no_statement(trade):
     assert queries(lambda: trade.caller.get("dashboard/")) == []
 
 
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*", "application/json", "application/json, text/plain, */*", "application/json; indent=4"],
+)
+def test_whatever_accepts_json_has_the_same_page(trade, accept):
+    page = trade.caller.client.get("/api/v1/products/")
+
+    def ask() -> None:
+        answer = trade.caller.client.get("/api/v1/products/", headers={"Accept": accept})
+        assert (answer.content, answer["ETag"]) == (page.content, page["ETag"])
+        head = trade.caller.client.head("/api/v1/products/", headers={"Accept": accept})
+        assert (head.content, head["ETag"]) == (b"", page["ETag"])
+
+    assert queries(ask) == []
+
+
 def test_a_cached_answer_is_the_computed_one_with_its_headers(trade):
     for _ in range(3):
         make_offer(product=make_product(), price=3)
@@ -377,6 +399,31 @@ def test_doors_stay_shut_however_warm_the_page_is(trade):
     assert_problem(trade.caller.client.post("/api/v1/products/"), 405, "method_not_allowed")
     plain = trade.caller.client.get("/api/v1/products/", headers={"Accept": "text/html"})
     assert_problem(plain, 406, "not_acceptable")
+
+
+@cached_page(seconds=60)
+class ForStaff(APIView):
+    permission_classes = [IsStaff]
+
+    def get(self, request: Request) -> Response:
+        return Response({"secret": 1})
+
+
+def test_a_page_that_is_the_same_for_all_is_shown_to_those_who_may_see_it(trade):
+    def status(user: User) -> int:
+        request = RequestFactory().get("/secret/", headers={"Authorization": bearer(user)})
+        return ForStaff.as_view()(request).status_code
+
+    staff = make_user()
+    assert [status(who) for who in (staff, staff, trade.shop.user)] == [200, 200, 403]
+
+
+def test_a_view_that_decides_by_more_than_the_actor_cannot_be_cached():
+    class Open(APIView):
+        permission_classes = [AllowAny]
+
+    with pytest.raises(TypeError, match="Open decides by more than the actor"):
+        cached_page(seconds=60)(Open)
 
 
 def test_refusals_are_not_kept(trade):
