@@ -1,12 +1,11 @@
 """Publishing pointers to jobs through Celery: bounded in time, and never worth an error.
 
 A dead or hung Redis costs a request one timeout; after that a circuit breaker skips publishing for
-a while, and the sweep publishes what was skipped. The connection is apart from those of workers,
-whose timeouts are longer.
+a while, and the sweep publishes what was skipped. It is the breaker of caches and rates too where
+these are in the same server. The connection is apart from those of workers, whose timeouts are longer.
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ from kombu import Connection
 from kombu.pools import producers
 from kombu.utils.uuid import uuid
 
+from khaacho.breaker import breaker_of
+
 log = logging.getLogger(__name__)
 
-BREAKER_SECONDS = 5.0
 T = TypeVar("T")
 
 
@@ -33,30 +33,6 @@ class Pointer:
     queue: str
     soft_limit: int
     hard_limit: int
-
-
-@dataclass
-class Breaker:
-    """Open after a failure: then only one caller tries every BREAKER_SECONDS, and no other waits."""
-
-    open_until: float = 0.0
-
-    def permits(self) -> bool:
-        now = time.monotonic()
-        if now < self.open_until:
-            return False
-        if self.open_until:
-            self.open_until = now + BREAKER_SECONDS
-        return True
-
-    def trip(self) -> None:
-        self.open_until = time.monotonic() + BREAKER_SECONDS
-
-    def reset(self) -> None:
-        self.open_until = 0.0
-
-
-breaker = Breaker()
 
 
 def publish(pointers: Sequence[Pointer]) -> bool:
@@ -83,6 +59,7 @@ def depths(queues: Iterable[str]) -> dict[str, int] | None:
 
 
 def _bounded(work: Callable[[], T]) -> T | None:
+    breaker = breaker_of(settings.CELERY_BROKER_URL)
     if not breaker.permits():
         return None
     try:

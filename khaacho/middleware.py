@@ -1,4 +1,4 @@
-"""The two things every request needs: an id, and an answer in the API's form whatever went wrong."""
+"""What every request needs: an id, a bound on its time in Redis, an answer in the API's form whatever went wrong."""
 
 import re
 import uuid
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
-from khaacho import logs
+from khaacho import cache_budget, logs
 from khaacho.api import problems
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
@@ -28,7 +28,8 @@ def request_id(get_response: Handler) -> Handler:
         value = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
         token = logs.request_id.set(value)
         try:
-            response = get_response(request)
+            with cache_budget.of_request():
+                response = get_response(request)
         finally:
             logs.request_id.reset(token)
         response["X-Request-ID"] = value

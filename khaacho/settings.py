@@ -80,18 +80,27 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
 REDIS_TIMEOUT = 0.25  # seconds; redis-py alone would wait a minute on a hung server
+REDIS_BUDGET = (
+    0.15  # seconds of one request for caches, rates and sessions together; docs/caches.md
+)
+# Pages, rates and sessions may have a Redis of their own, apart from the queues (docs/caches.md).
+CACHE_URL = env.str("CACHE_URL", REDIS_URL)
+DJANGO_REDIS_CONNECTION_FACTORY = "khaacho.cache_connections.Factory"
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
+        "LOCATION": CACHE_URL,
         "KEY_PREFIX": "khaacho",
+        "TIMEOUT": 300,
         "OPTIONS": {
             "SOCKET_TIMEOUT": REDIS_TIMEOUT,
             "SOCKET_CONNECT_TIMEOUT": REDIS_TIMEOUT,
             "IGNORE_EXCEPTIONS": True,
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # never pickle: Redis is not us
         },
     }
 }
+SESSION_ENGINE = "khaacho.cache_sessions"
 
 # Celery carries pointers to jobs and nothing else: no results, no retries, no ETA (docs/jobs.md).
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
@@ -171,6 +180,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "khaacho.middleware.api_errors",
+    "khaacho.api.rates.limited",
     "khaacho.middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",
     "khaacho.middleware.PageCsrf",
@@ -211,6 +221,26 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
 REFRESH_TOKEN_LIFETIME = timedelta(days=30)
+
+# Requests a minute by class: of one user (or of an address that has not signed in), and of all the
+# users behind one address together, which may be a market's. 0 means no limit.
+RATE_LIMITS: dict[str, tuple[int, int]] = {
+    "sign_in": (env.int("RATE_SIGN_IN", 300), 0),  # guesses are limited by khaacho/sign_ins.py
+    "read": (env.int("RATE_READ", 1200), env.int("RATE_READ_ADDRESS", 12_000)),
+    "write": (env.int("RATE_WRITE", 600), env.int("RATE_WRITE_ADDRESS", 6000)),
+    "order": (env.int("RATE_ORDER", 120), env.int("RATE_ORDER_ADDRESS", 2400)),
+    "webhook": (env.int("RATE_WEBHOOK", 60_000), 0),  # by the provider's address
+}
+RATE_LIMITED = env.bool("RATE_LIMITED", True)  # off for measuring
+RATE_SECONDS = 60
+# (method, path) to class; a path that ends in * is a prefix. The rest is "read" or "write" by method.
+RATE_CLASSES = {
+    ("POST", "/api/v1/auth/token/"): "sign_in",
+    ("POST", "/api/v1/auth/register/"): "sign_in",
+    ("POST", "/api/v1/orders/"): "order",
+    ("POST", "/api/v1/whatsapp/*"): "webhook",
+    ("GET", "/api/v1/whatsapp/*"): "webhook",
+}
 IDEMPOTENCY_RETENTION = timedelta(days=30)
 
 LANGUAGE_CODE = "en"

@@ -9,6 +9,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from credit import services as credit
+from credit import shown as credit_shown
 from credit.enums import EntryType
 from khaacho import events, jobs, sql
 from khaacho.actors import (
@@ -329,6 +330,7 @@ def apply_advances(*, retailer_id: int, vendor_id: int) -> Decimal:
     taken = PaymentAllocation.objects.filter(payment__in=advances, order__in=due)
     shares = _spread(advances, due, set(taken.values_list("payment_id", "order_id")))
     _allocate(shares)
+    credit_shown.credit_changed(retailer_id)  # what is overdue; no entry is posted
     return sum((part for _, _, part in shares), ZERO)
 
 

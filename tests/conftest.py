@@ -9,6 +9,7 @@ from django.db import connections
 from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
 
+from khaacho import breaker
 from tests.processes import redis_server
 
 # Filled by migrations and never emptied; a test that edits one of these rows must put it back.
@@ -81,6 +82,7 @@ def redis_url() -> Iterator[str]:
         cache = settings.CACHES["default"] | {"LOCATION": server.url}
         with override_settings(
             REDIS_URL=server.url,
+            CACHE_URL=server.url,
             CELERY_BROKER_URL=server.url,
             CACHES={"default": cache},
             JOB_BACKOFF_SECONDS=5.0,
@@ -98,4 +100,6 @@ def _redis(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis: redis.Redis) -> None:
+    """Start with an empty Redis that everybody believes to be well."""
+    breaker.close_all()
     _redis.flushall()

@@ -49,12 +49,12 @@ class RedisServer:
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url, socket_timeout=1)
 
-    def start(self) -> None:
+    def start(self, *extra: str) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
         options = ["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", "/tmp"]
         if self.password:
             options += ["--requirepass", self.password]
-        self.process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*command, *options, *extra], stdout=subprocess.DEVNULL)
         wait_for(self._answers, what="redis-server")
 
     def _answers(self) -> bool:
@@ -102,6 +102,7 @@ def environment(**extra: str) -> dict[str, str]:
         **os.environ,
         "DATABASE_URL": " ".join(f"{k}='{v}'" for k, v in parts.items() if v),
         "REDIS_URL": settings.REDIS_URL,
+        "CACHE_URL": settings.CACHE_URL,
         "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
         "SECRET_KEY": settings.SECRET_KEY,
         "PYTHONPATH": str(ROOT),

@@ -29,7 +29,7 @@ from khaacho.adminsite.forms import (
     chooser,
     pan_field,
 )
-from vendors import services
+from vendors import services, shown
 from vendors.models import Product, Vendor, VendorProduct
 from vendors.selectors import vendors_like
 from vendors.services import Place
@@ -177,6 +177,10 @@ class VendorAdmin(KhaachoModelAdmin):
         ),
     )
 
+    def save_model(self, *args: Any) -> None:
+        super().save_model(*args)
+        shown.vendors_changed()
+
 
 @admin.register(Product)
 class ProductAdmin(KhaachoModelAdmin):
@@ -224,6 +228,10 @@ class ProductAdmin(KhaachoModelAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("vendors.add_product"))
+
+    def save_model(self, *args: Any) -> None:
+        super().save_model(*args)
+        shown.products_changed()
 
 
 class OfferForm(forms.Form):

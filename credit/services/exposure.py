@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from credit import shown
 from credit.exceptions import AccountFrozen, CreditLimitExceeded
 from credit.models import CreditAccount, CreditApproval, Retailer
 from khaacho import audit, sql
@@ -33,6 +34,7 @@ def open_account(*, retailer_id: int, vendor_id: int) -> int:
         {"retailer": retailer_id, "vendor": vendor_id},
     )
     if row:
+        shown.credit_changed(retailer_id)
         return int(row[0])
     return CreditAccount.objects.values_list("pk", flat=True).get(
         retailer_id=retailer_id, vendor_id=vendor_id
@@ -44,8 +46,8 @@ def reserve(
 ) -> Exposure:
     """Promise `amount` NPR of credit to an open order, within the platform's and the account's limit.
 
-    The pair's account is opened when it has none. One statement. Locks retailer, then account. With `approved` an unused CreditApproval must cover the excess (the
-    triggers look). The transaction must be rolled back on CreditLimitExceeded and AccountFrozen.
+    The pair's account is opened when it has none. One statement. Locks retailer, then account. With
+    `approved` an unused CreditApproval must cover the excess (the triggers look). The transaction must be rolled back on CreditLimitExceeded and AccountFrozen.
     """
     row = sql.fetch_one(
         "WITH r AS (UPDATE retailers SET reserved_credit = reserved_credit + %(amount)s"
@@ -63,6 +65,7 @@ def reserve(
     )
     if row is None:
         raise refusal(retailer_id=retailer_id, vendor_id=vendor_id, amount=amount)
+    shown.credit_changed(retailer_id)
     return Exposure(*row)
 
 
@@ -103,6 +106,7 @@ def release(*, retailer_id: int, vendor_id: int, amount: Decimal) -> None:
     )
     if row is None:
         raise NotFound
+    shown.credit_changed(retailer_id)
 
 
 def approve_excess(
@@ -146,6 +150,7 @@ def _set_frozen(account_id: int, *, frozen: bool, reason: str, actor: Actor) -> 
         is_frozen=frozen, frozen_reason=reason[:300] if frozen else ""
     )
     if changed:
+        shown.credit_changed(CreditAccount.objects.get(pk=account_id).retailer_id)
         audit.record(
             actor,
             "credit_account.frozen" if frozen else "credit_account.unfrozen",

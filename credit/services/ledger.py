@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from credit import shown
 from credit.enums import EntryType
 from credit.exceptions import AlreadyReversed
 from credit.models import CreditLedger
@@ -48,11 +49,13 @@ def post_entry(
     row = sql.fetch_one(
         "INSERT INTO credit_ledgers (account_id, transaction_type, amount, key, reference, due_date,"
         " reverses_id, note, actor_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " RETURNING id, entry_number, running_balance",
+        " RETURNING retailer_id, id, entry_number, running_balance",
         [account_id, kind, amount, key, reference, due_date, reverses_id, note, actor.user_id],
     )
     assert row is not None
-    return Entry(*row)
+    retailer_id, *posted = row
+    shown.credit_changed(retailer_id)
+    return Entry(*posted)
 
 
 POST_DELIVERY = (
@@ -96,6 +99,7 @@ def post_delivery(
         },
     )
     assert row is not None
+    shown.credit_changed(retailer_id)
     return DeliveryEntry(*row)
 
 

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from credit import shown
 from credit.enums import RequestState
 from credit.events import CreditLimitChanged
 from credit.exceptions import SecondPersonNeeded
@@ -105,6 +106,7 @@ def change_terms(*, account_id: int, payment_terms_days: int, actor: Actor) -> N
         raise NotFound
     require_tenant(actor, vendor_id=account.vendor_id)
     CreditAccount.objects.filter(pk=account_id).update(payment_terms_days=payment_terms_days)
+    shown.credit_changed(account.retailer_id)
 
 
 def _check_limit(new_limit: Decimal | None, reason: str, *, is_platform: bool) -> None:
@@ -143,6 +145,7 @@ def _apply(change: LimitChange, actor: Actor) -> None:
         CreditAccount.objects.filter(pk=change.account_id).update(credit_limit=change.new_limit)
     change.state = RequestState.APPROVED
     _decide(change, actor)
+    shown.credit_changed(change.retailer_id)
     events.publish(CreditLimitChanged(retailer_id=change.retailer_id, account_id=change.account_id))
 
 

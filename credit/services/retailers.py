@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from credit import shown
 from credit.events import RetailerApproved, RetailerBlocked
 from credit.exceptions import SecondPersonNeeded
 from credit.models import Retailer
@@ -64,6 +65,7 @@ def approve_retailer(
         is_approved=True, approved_at=Now(), credit_limit=limit
     )
     audit.record(actor, "retailer.approved", entity_type="retailer", entity_id=retailer_id)
+    shown.credit_changed(retailer_id)
     events.publish(RetailerApproved(retailer_id=retailer_id))
     retailer.refresh_from_db()
     return retailer

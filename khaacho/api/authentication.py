@@ -9,18 +9,36 @@ from khaacho import tokens
 from khaacho.actors import Actor
 from khaacho.api.problems import BEARER
 
+_KNOWN = "_khaacho_actor"  # on the request: its Authorization header and whose it is
+
 
 class TokenAuthentication(BaseAuthentication):
     """Read `Authorization: Bearer …`; `request.user` becomes an Actor. Raises TokenRefused (401)."""
 
     def authenticate(self, request: Request) -> tuple[Actor, str] | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        return tokens.read_access_token(token.strip()), token
+        actor = identify(request._request)
+        return None if actor is None else (actor, request.META["HTTP_AUTHORIZATION"][7:].strip())
 
     def authenticate_header(self, request: Request) -> str:
         return BEARER
+
+
+def identify(request: HttpRequest) -> Actor | None:
+    """Return the actor of a request's access token, which is read once; None without one.
+
+    Raises TokenRefused (401).
+    """
+    header: str = request.META.get("HTTP_AUTHORIZATION", "")
+    known = getattr(request, _KNOWN, None)
+    if known is not None and known[0] == header:
+        actor: Actor = known[1]
+        return actor
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    actor = tokens.read_access_token(token.strip())
+    setattr(request, _KNOWN, (header, actor))
+    return actor
 
 
 def caller(request: Request | HttpRequest) -> Actor:

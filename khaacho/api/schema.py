@@ -35,6 +35,22 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
+RATE_HEADERS = {
+    "RateLimit-Limit": "Requests that the caller has in a window, in the counter with the least room.",
+    "RateLimit-Remaining": "Requests left in this window.",
+    "RateLimit-Reset": "Seconds until the window begins anew.",
+}
+RETRY_AFTER = {"Retry-After": "Seconds to wait before another try."}
+
+
+def _headers(status: str) -> dict[str, Any]:
+    described = RATE_HEADERS | (RETRY_AFTER if status in {"429", "503"} else {})
+    return {
+        name: {"description": text, "schema": {"type": "integer"}}
+        for name, text in described.items()
+    }
+
+
 class Schema(AutoSchema):
     """Every operation with the problems it may answer; POST handlers with their idempotency key."""
 
@@ -71,6 +87,8 @@ class Schema(AutoSchema):
                 bodies[str(status)] = self._get_response_for_code(  # type: ignore[no-untyped-call]
                     document, str(status), media_types=[MEDIA_TYPE], direction=direction
                 )
+        for code, body in bodies.items():
+            body.setdefault("headers", {}).update(_headers(code))
         return bodies
 
     def _idempotency(self) -> str:

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from khaacho.api.authentication import caller
+from khaacho.api.cached_pages import MINUTE, cached_page, tenant
 from khaacho.api.serializers import CharField, IntegerField, MoneyField, Serializer
 from monitoring import selectors
 
@@ -36,6 +37,7 @@ class DashboardSerializer(Serializer):
     top_products = TopProductSerializer(many=True)
 
 
+@cached_page(seconds=MINUTE, scope=tenant)
 class DashboardView(APIView):
     @extend_schema(operation_id="dashboard", responses={200: DashboardSerializer})
     def get(self, request: Request) -> Response:

@@ -12,12 +12,14 @@ from rest_framework.views import APIView
 
 from credit.models import CreditAccount
 from khaacho.api.authentication import caller
+from khaacho.api.cached_pages import MINUTE, cached_page, tenant
 from khaacho.api.permissions import IsRetailer, IsVendor
 from orders import selectors
 from orders.api.filters import ReceivableFilter
 from orders.api.serializers import CreditSummarySerializer, ReceivableSerializer
 
 
+@cached_page("credit:{retailer_id}", seconds=5 * MINUTE, scope=tenant)
 class CreditView(APIView):
     permission_classes = [IsRetailer]
 

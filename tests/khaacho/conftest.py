@@ -1,7 +1,7 @@
 import pytest
 from django.db import transaction
 
-from khaacho import broker, events, jobs, logs, schedules
+from khaacho import breaker, events, jobs, logs, schedules
 from khaacho.models import Job
 from tests.khaacho import kinds
 
@@ -17,7 +17,7 @@ def _registries(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setattr(module, name, dict(getattr(module, name)))
     kinds.register()
-    broker.breaker.reset()
+    breaker.close_all()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from base64 import b64decode
 from dataclasses import replace
@@ -9,12 +10,12 @@ from dataclasses import replace
 import pytest
 from django.db import transaction
 
-from khaacho import broker, jobs
+from khaacho import breaker, broker, jobs
 from khaacho.enums import Queue
 from khaacho.models import Job
 from khaacho.tasks import run_job
 from tests.khaacho.conftest import enqueue
-from tests.processes import RedisServer, free_port, redis_server
+from tests.processes import RedisServer, free_port, redis_server, wait_for
 from tests.races import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -111,23 +112,37 @@ def test_restarted_between_messages(own):
     assert broker.depths([Queue.REPORTS]) == {"reports": 1}
 
 
-def test_breaker_closes_again_after_its_time(own, settings, monkeypatch):
-    monkeypatch.setattr(broker, "BREAKER_SECONDS", 0.2)
-    settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"
+def test_breaker_closes_again_after_its_time(own, monkeypatch):
+    monkeypatch.setattr(breaker, "BREAKER_SECONDS", 0.2)
+    own.stop()
     assert not broker.publish([POINTER])
-    settings.CELERY_BROKER_URL = own.url
+    own.start()
+    breaker.breaker_of(own.url).trip()  # starting took a moment
     assert not broker.publish([POINTER])
     time.sleep(0.25)
     assert broker.publish([POINTER])
     assert broker.publish([POINTER])
 
 
-def test_while_open_one_caller_tries(own, monkeypatch):
-    monkeypatch.setattr(broker, "BREAKER_SECONDS", 5.0)
-    breaker = broker.Breaker(open_until=time.monotonic() - 1)
-    assert [breaker.permits(), breaker.permits()] == [True, False]
-    breaker.reset()
-    assert [breaker.permits(), breaker.permits()] == [True, True]
+def test_while_open_one_caller_tries():
+    """The one that tries may send as many commands as it needs to find out."""
+    tried = breaker.Breaker()
+    assert [tried.trip(), tried.trip()] == [True, False]
+    assert not tried.permits()
+    tried.open_until = time.monotonic() - 1
+    assert [tried.permits(), tried.permits()] == [True, True]
+    others: list[bool] = []
+    threading.Thread(target=lambda: others.append(tried.permits())).start()
+    wait_for(lambda: others)
+    assert others == [False]
+    tried.reset()
+    assert tried.permits()
+
+
+def test_one_breaker_for_all_databases_of_a_server():
+    one = breaker.breaker_of("redis://:secret@127.0.0.1:6379/0")
+    assert breaker.breaker_of("redis://127.0.0.1:6379/1") is one
+    assert breaker.breaker_of("redis://127.0.0.1:6380/0") is not one
 
 
 def test_broker_may_fail_after_any_part_of_a_batch(own):

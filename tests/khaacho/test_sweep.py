@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
-from khaacho import broker, jobs, sql
+from khaacho import breaker, broker, jobs, sql
 from khaacho.enums import Queue
 from khaacho.models import Job
 from tests.khaacho.conftest import enqueue
@@ -52,7 +52,7 @@ def test_publishes_what_was_enqueued_while_redis_was_absent(settings):
     age()
     assert jobs.sweep() == 0
     settings.CELERY_BROKER_URL = url
-    broker.breaker.reset()
+    breaker.close_all()
     assert (jobs.sweep(), depth()) == (5, 5)
 
 

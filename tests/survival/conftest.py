@@ -12,7 +12,7 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from khaacho import broker, jobs, tokens
+from khaacho import breaker, jobs, tokens
 from khaacho.enums import JobState
 from khaacho.models import Job
 from monitoring.invariants import run_invariants
@@ -79,7 +79,7 @@ def site(_site: Site, settings: Any) -> Site:
         _site.redis.start()
     with _site.redis.client as client:
         client.flushall()
-    broker.breaker.reset()
+    breaker.close_all()
     return _site
 
 

@@ -3,8 +3,6 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils.decorators import method_decorator
-from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import RetrieveAPIView
 from rest_framework.request import Request
@@ -13,12 +11,13 @@ from rest_framework.views import APIView
 
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
+from khaacho.api.cached_pages import HOUR, MINUTE, cached_page
 from khaacho.api.idempotency import idempotent
 from khaacho.api.json_list import JSONListView
 from khaacho.api.permissions import IsVendor
 from khaacho.api.verbs import Verb, validated
 from khaacho.exceptions import NotFound
-from vendors import selectors, services
+from vendors import selectors, services, shown
 from vendors.api import price_lists
 from vendors.api.filters import OfferFilter, OwnOfferFilter, ProductFilter, VendorFilter
 from vendors.api.serializers import (
@@ -33,10 +32,8 @@ from vendors.api.serializers import (
 )
 from vendors.models import OfferQuerySet, Product, Vendor, VendorProduct
 
-cacheable = method_decorator(conditional_page, name="dispatch")
 
-
-@cacheable
+@cached_page(shown.CATALOGUE, seconds=HOUR)
 class ProductList(JSONListView[Product]):
     """The catalogue: each product with the best offer that fits the filters."""
 
@@ -49,7 +46,7 @@ class ProductList(JSONListView[Product]):
         return selectors.catalogue()
 
 
-@cacheable
+@cached_page(shown.STANDING, "product:{product_id}", seconds=HOUR)
 class ProductDetail(RetrieveAPIView[Product]):
     queryset = Product.objects.none()
     serializer_class = ProductSerializer
@@ -60,7 +57,7 @@ class ProductDetail(RetrieveAPIView[Product]):
         return selectors.catalogue()
 
 
-@cacheable
+@cached_page(shown.STANDING, "product:{product_id}", seconds=HOUR)
 class ProductOffers(JSONListView[VendorProduct]):
     """Who sells a product, the cheapest first."""
 
@@ -77,7 +74,7 @@ class ProductOffers(JSONListView[VendorProduct]):
             raise NotFound
 
 
-@cacheable
+@cached_page(shown.VENDORS, seconds=30 * MINUTE)
 class VendorList(JSONListView[Vendor]):
     """Approved vendors, the best rated first."""
 
@@ -95,7 +92,7 @@ class VendorList(JSONListView[Vendor]):
         return Vendor.objects.approved()
 
 
-@cacheable
+@cached_page(shown.VENDORS, seconds=30 * MINUTE)
 class VendorDetail(RetrieveAPIView[Vendor]):
     queryset = Vendor.objects.none()
     serializer_class = VendorSerializer
@@ -106,7 +103,7 @@ class VendorDetail(RetrieveAPIView[Vendor]):
         return Vendor.objects.approved()
 
 
-@cacheable
+@cached_page(shown.STANDING, "vendor:{vendor_id}", seconds=HOUR)
 class VendorCatalogue(JSONListView[VendorProduct]):
     """What one approved vendor has on sale."""
 

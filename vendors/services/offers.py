@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from khaacho import sql
 from khaacho.actors import Actor, act, require_tenant
 from khaacho.exceptions import Invalid, KhaachoError, NotFound
+from vendors import shown
 from vendors.exceptions import OfferExists, StockBelowReserved
 from vendors.models import Product, VendorProduct
 from vendors.services.standing import lock_vendor
@@ -31,6 +32,7 @@ def create_offer(
     if not Product.objects.active().filter(pk=product_id).exists():
         raise Invalid(errors={"product_id": ["There is no such product."]})
     _check_offer(vendor_price=vendor_price, stock=stock)
+    shown.offers_changed(vendor_id, [product_id])
     offer = (
         VendorProduct.objects.select_for_update(of=("self",), no_key=True)
         .filter(vendor_id=vendor_id, product_id=product_id)
@@ -72,6 +74,7 @@ def change_offer(
     if stock_delta is not None:
         stock = offer.stock + stock_delta
     _check_offer(vendor_price=vendor_price, stock=stock)
+    shown.offers_changed(offer.vendor_id, [offer.product_id])
     return _write_offer(offer, vendor_price=vendor_price, stock=stock, is_available=is_available)
 
 
@@ -81,6 +84,7 @@ def withdraw_offer(*, offer_id: int, actor: Actor) -> None:
     act(actor)
     offer = lock_offer(offer_id, actor)
     VendorProduct.objects.filter(pk=offer.pk).update(is_available=False, deleted_at=Now())
+    shown.offers_changed(offer.vendor_id, [offer.product_id])
 
 
 def lock_offer(offer_id: int, actor: Actor) -> VendorProduct:
@@ -178,6 +182,7 @@ def import_offers(*, vendor_id: int, rows: Sequence[OfferRow], actor: Actor) -> 
         [offer for offer in written if offer.product_id not in offers]
     )
     _write_rows([offer for offer in written if offer.product_id in offers])
+    shown.offers_changed(vendor_id, (offer.product_id for offer in written))
     return outcomes
 
 

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from khaacho.actors import SYSTEM, Actor, act, require_staff
+from vendors import shown
 from vendors.catalogue import FIELDS, CatalogueRow
 from vendors.models import Product
 
@@ -55,4 +56,5 @@ def import_products(
                 update_fields=[*(name for name in FIELDS if name != "sku"), "updated_at"],
             )
         progress(min(start + IMPORT_BATCH, len(rows)), len(rows))
+    shown.products_changed()
     return ImportCounts(**counts)

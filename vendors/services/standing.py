@@ -11,6 +11,7 @@ from khaacho.actors import Actor, act, require_staff
 from khaacho.enums import Role
 from khaacho.exceptions import Conflict, Invalid, NotFound
 from khaacho.models import User
+from vendors import shown
 from vendors.models import Vendor
 
 
@@ -54,6 +55,7 @@ def approve_vendor(*, vendor_id: int, actor: Actor) -> Vendor:
         raise Conflict(f"{vendor.code} is approved already.")
     Vendor.objects.filter(pk=vendor_id).update(is_approved=True, approved_at=Now())
     audit.record(actor, "vendor.approved", entity_type="vendor", entity_id=vendor_id)
+    shown.vendors_changed()
     vendor.refresh_from_db()
     return vendor
 
@@ -72,6 +74,7 @@ def block_vendor(*, vendor_id: int, reason: str, actor: Actor) -> Vendor:
     audit.record(
         actor, "vendor.blocked", entity_type="vendor", entity_id=vendor_id, reason=reason[:500]
     )
+    shown.vendors_changed()
     vendor.refresh_from_db()
     return vendor
 
@@ -85,6 +88,7 @@ def unblock_vendor(*, vendor_id: int, actor: Actor) -> Vendor:
         raise Conflict(f"{vendor.code} is not blocked.")
     Vendor.objects.filter(pk=vendor_id).update(is_blocked=False, blocked_reason="")
     audit.record(actor, "vendor.unblocked", entity_type="vendor", entity_id=vendor_id)
+    shown.vendors_changed()
     vendor.refresh_from_db()
     return vendor
 
@@ -122,3 +126,4 @@ def record_statistics(vendor_id: int, figures: Statistics) -> None:
         rating=figures.rating,
         statistics_at=Now(),
     )
+    shown.ratings_changed()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from khaacho import sql
+from vendors import shown
 from vendors.exceptions import InsufficientStock
 from vendors.models import VendorProduct
 
@@ -38,7 +39,7 @@ def move_stock(changes: Mapping[int, StockChange]) -> None:
         "reserved": [changes[i].reserved for i in ids],
         "on_hand": [changes[i].on_hand for i in ids],
     }
-    moved = sql.execute(
+    moved = sql.fetch(
         "WITH want AS (SELECT * FROM unnest(%(ids)s::bigint[], %(reserved)s::int[], %(on_hand)s::int[])"
         " AS w (id, reserved, on_hand)),"
         " locked AS (SELECT o.id FROM vendor_products o JOIN want USING (id)"
@@ -46,11 +47,14 @@ def move_stock(changes: Mapping[int, StockChange]) -> None:
         " UPDATE vendor_products o SET reserved = o.reserved + w.reserved, stock = o.stock + w.on_hand"
         " FROM want w JOIN locked l USING (id)"
         " WHERE o.id = w.id AND o.reserved + w.reserved BETWEEN 0 AND o.stock + w.on_hand"
-        " AND (w.reserved <= 0 OR (o.is_available AND o.deleted_at IS NULL))",
+        " AND (w.reserved <= 0 OR (o.is_available AND o.deleted_at IS NULL))"
+        " RETURNING o.product_id, o.vendor_id,"
+        " (o.stock > o.reserved) <> (o.stock - w.on_hand > o.reserved - w.reserved)",
         params,
     )
-    if moved != len(ids):
+    if len(moved) != len(ids):
         raise InsufficientStock(lines=[vars(s) for s in _shortages(changes)])
+    shown.packs_moved(moved)
 
 
 def _shortages(changes: Mapping[int, StockChange]) -> list[Shortage]:
