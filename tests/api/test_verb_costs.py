@@ -15,7 +15,7 @@ from orders.selectors import shown
 from payments import selectors, services
 from payments.api.serializers import PaymentSerializer
 from payments.enums import PaymentMethod
-from payments.models import PaymentAllocation
+from payments.models import Payment, PaymentAllocation
 from tests.api.trade import Caller
 from tests.factories import (
     advance,
@@ -153,3 +153,50 @@ def test_advances_cost_the_same_however_many(count):
     assert used == [5 * count]
     assert PaymentAllocation.objects.count() == count
     assert {o.paid_amount for o in Order.objects.all()} <= {Decimal(0), Decimal(5), Decimal(10)}
+
+
+def test_an_advance_pays_no_order_twice():
+    """Of 9 with a named part of 3 the rest is an advance, but not for the order it named."""
+    order = owing(2)[0]
+    payment = services.record_payment(
+        retailer_id=order.retailer_id,
+        vendor_id=order.vendor_id,
+        amount=Decimal(9),
+        method=PaymentMethod.CASH,
+        actor=SYSTEM,
+        allocations=[services.Allocation(order.pk, Decimal(3))],
+    )
+
+    used = services.apply_advances(retailer_id=order.retailer_id, vendor_id=order.vendor_id)
+
+    assert used == 6
+    parts = PaymentAllocation.objects.filter(payment=payment).order_by("order_id")
+    assert [(part.order_id, part.amount) for part in parts] == [(order.pk, 3), (order.pk + 1, 6)]
+
+
+def deactivate(user):
+    type(user).objects.filter(pk=user.pk).update(is_active=False)
+
+
+def test_a_deactivated_user_moves_nothing_though_the_token_is_good():
+    """The look, the lock and the account each find out on their way."""
+    order = order_of(1, "PENDING")
+    shop, vendor = Caller(order.retailer.user), Caller(order.vendor.user)
+    deactivate(order.retailer.user)
+    deactivate(order.vendor.user)
+    item = order.items.all()[0]
+    body = {"payment_terms": "CASH", "items": [{"product_id": item.product_id, "quantity": 1}]}
+    money = {"retailer_id": order.retailer_id, "amount": "5.00", "method": "CASH"}
+
+    answers = [
+        shop.post("orders/", body),
+        shop.post(f"orders/{order.pk}/cancel/", {"reason": "no"}),
+        vendor.post(f"orders/{order.pk}/accept/"),
+        vendor.post("payments/", money),
+    ]
+
+    assert [a.json()["code"] for a in answers] == ["account_inactive"] * 4
+    assert [a.status_code for a in answers] == [403] * 4
+    order.refresh_from_db()
+    assert (order.status, Order.objects.count()) == ("PENDING", 1)
+    assert not Payment.objects.exists()

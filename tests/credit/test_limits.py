@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from credit import services
-from credit.exceptions import SecondPersonNeeded
+from credit.exceptions import AccountFrozen, SecondPersonNeeded
 from credit.models import CreditAccount, LimitChange, Retailer
 from khaacho.actors import SYSTEM
 from khaacho.exceptions import Conflict, Forbidden, Invalid, NotFound
@@ -167,3 +167,29 @@ def test_approving_and_blocking_are_staff_acts_done_once():
     services.unblock_retailer(retailer_id=shop.pk, actor=staff)
     with pytest.raises(Conflict):
         services.unblock_retailer(retailer_id=shop.pk, actor=staff)
+
+
+def test_a_frozen_account_is_found_frozen_under_its_lock():
+    """Whoever looked before it was frozen is refused when the credit is reserved."""
+    retailer, vendor = make_retailer(credit_limit=1000), make_vendor()
+    pair = {"retailer_id": retailer.pk, "vendor_id": vendor.pk}
+    account_id = services.open_account(**pair)
+    services.freeze_account(account_id=account_id, reason="ledger differs", actor=SYSTEM)
+    with pytest.raises(AccountFrozen), transaction.atomic():
+        services.reserve(**pair, amount=Decimal(10))
+    retailer.refresh_from_db()
+    assert retailer.reserved_credit == 0
+
+
+def test_a_first_reservation_opens_the_account():
+    retailer, vendor = make_retailer(credit_limit=1000), make_vendor()
+    pair = {"retailer_id": retailer.pk, "vendor_id": vendor.pk}
+    exposure = services.reserve(**pair, amount=Decimal(10))
+    account = CreditAccount.objects.get(**pair)
+    assert (account.reserved, account.balance, account.payment_terms_days) == (10, 0, 30)
+    assert (exposure.account_exposure, exposure.account_limit) == (10, None)
+    assert (exposure.platform_exposure, exposure.platform_limit) == (10, 1000)
+    with pytest.raises(IntegrityError, match="starts at zero"), transaction.atomic():
+        CreditAccount.objects.create(
+            retailer=make_retailer(), vendor=vendor, reserved=5, credit_limit=4
+        )

@@ -65,8 +65,7 @@ def test_sixteen_clients_on_hot_products_never_deadlock_nor_oversell():
     for offer_id, quantity in OrderItem.objects.values_list("offer_id", "quantity"):
         sold[offer_id] += quantity
     assert dict(VendorProduct.objects.values_list("pk", "reserved")) == sold
-    assert all(sold[offer.pk] <= 60 for offer in hot)
-    assert sum(sold[offer.pk] for offer in hot) >= 4 * 60 - 3 * len(hot)
+    assert max(sold[offer.pk] for offer in hot) == 60  # to the last one, and not one more
 
 
 def test_every_verb_at_once_on_the_same_rows_never_deadlocks():
