@@ -157,7 +157,6 @@ def measure(world: World, fillfactor: int, orders: int, seed: int) -> list[Row]:
     before = _sizes()
     counted = _counts()
     play(world, orders, seed)
-    sql.execute("SELECT pg_stat_force_next_flush()")
     after, now = _sizes(), _counts()
     return [
         Row(
@@ -181,6 +180,7 @@ def _sizes() -> dict[str, int]:
 def _counts() -> dict[str, tuple[int, int]]:
     from khaacho import sql  # noqa: PLC0415 - after django.setup()
 
+    sql.execute("SELECT pg_stat_force_next_flush()")  # at the end of this very statement
     rows = sql.fetch(
         "SELECT relname, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = ANY (%s)",
         [list(TABLES)],
