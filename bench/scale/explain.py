@@ -98,9 +98,15 @@ def _explain(statement: str, params: Any, *, text: bool) -> Statement:
         [(plan,)] = sql.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", params)
         parsed = plan if isinstance(plan, list) else json.loads(plan)
         lines = sql.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", params) if text else []
-        explanation = Statement(statement, parsed[0]["Plan"], "\n".join(line for (line,) in lines))
+        said = _with_values(statement, params) if text else statement
+        explanation = Statement(said, parsed[0]["Plan"], "\n".join(line for (line,) in lines))
         raise _Explained
     return explanation
+
+
+def _with_values(statement: str, params: Any) -> str:
+    with connection.cursor() as cursor:
+        return connection.ops.last_executed_query(cursor, statement, params)
 
 
 @dataclass(frozen=True)
