@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.postgresql.psycopg_any import mogrify
 
 from khaacho import sql
 
@@ -105,8 +106,8 @@ def _explain(statement: str, params: Any, *, text: bool) -> Statement:
 
 
 def _with_values(statement: str, params: Any) -> str:
-    with connection.cursor() as cursor:
-        return connection.ops.last_executed_query(cursor, statement, params)
+    text: str = mogrify(statement, params, connection)
+    return text
 
 
 @dataclass(frozen=True)

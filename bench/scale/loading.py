@@ -6,9 +6,10 @@ invariant of `manage.py verify`, the ledger's hash chain included.
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from threading import Barrier
 
 from django.db import connection, transaction
@@ -44,8 +45,12 @@ TABLES = (
     "alerts",
 )
 SESSIONS = 2
-PLANNED = "demand"  # the step after which those aside have all that they read
-ASIDE = ("status_logs", "acceptances", "talk", "work")
+# Steps that the second session runs, by the step that makes the last of what they read.
+ASIDE = {
+    "demand": ("status_logs",),
+    "lines": ("acceptances", "talk", "work"),
+    "entries": ("orders", "payments"),
+}
 VACUUMS = 20
 UNSEEN = (
     "SELECT relname FROM pg_class WHERE oid = ANY(%s::regclass[]) AND (reltuples < 0"
@@ -125,20 +130,25 @@ def load(options: Scale, done: Callable[[str], None]) -> None:
 
 
 def _run_steps(sessions: Executor, done: Callable[[str], None]) -> None:
-    """Run the steps in order; those of `aside` on the second session as soon as their plans are made."""
-    running: list[Future[None]] = []
-    aside = [step for step in steps() if step.stem[3:] in ASIDE]
-    for step in steps():
-        if step in aside:
-            continue
-        sessions.submit(_run, step).result()
-        done(step.stem[3:].replace("_", " "))
-        if step.stem[3:] == PLANNED:
-            running.append(sessions.submit(_run_all, aside))
-    for future in running:
-        future.result()
-    for step in aside:
-        done(step.stem[3:].replace("_", " "))
+    """Run the steps in order, and those of ASIDE beside them; the last waits for all."""
+    aside = {name for names in ASIDE.values() for name in names}
+    *main, last = [step.stem[3:] for step in steps() if step.stem[3:] not in aside]
+    waiting: Queue[str | None] = Queue()
+    beside = sessions.submit(_run_from, waiting, done)
+    try:
+        for name in main:
+            sessions.submit(_run, name, done).result()
+            for ready in ASIDE.get(name, ()):
+                waiting.put(ready)
+    finally:
+        waiting.put(None)
+    beside.result()
+    sessions.submit(_run, last, done).result()
+
+
+def _run_from(waiting: "Queue[str | None]", done: Callable[[str], None]) -> None:
+    while name := waiting.get():
+        _run(name, done)
 
 
 def _rebuild(sessions: Executor, rebuild: bulk.Rebuild, done: Callable[[str], None]) -> None:
@@ -227,13 +237,10 @@ def _curve(name: str, values: Sequence[float]) -> str:
     )
 
 
-def _run(step: Path) -> None:
+def _run(name: str, done: Callable[[str], None]) -> None:
+    [step] = (HERE / "sql").glob(f"[0-9][0-9]_{name}.sql")
     _execute(step.read_text(encoding="utf-8"))
-
-
-def _run_all(aside: Sequence[Path]) -> None:
-    for step in aside:
-        _run(step)
+    done(name.replace("_", " "))
 
 
 def _execute_all(statements: Sequence[str]) -> None:

@@ -1,11 +1,16 @@
 -- What a shop owed when it ordered is drawn, not summed: a share of its limit that leaves room for the order.
 CREATE UNLOGGED TABLE scale.plan_limit AS
-SELECT o.retailer, ceil(greatest(50000, 4 * max(m.total), 1.2 * max(a.debt)) / 10000) * 10000 AS amount
-FROM plan_order o
-JOIN plan_amount m ON m.n = o.n
-JOIN (SELECT retailer_id, sum(greatest(balance, 0) + reserved) AS debt FROM credit_accounts GROUP BY retailer_id) a
-    ON a.retailer_id = o.retailer
-GROUP BY o.retailer;
+SELECT p.retailer, ceil(greatest(50000, 4 * p.dearest, 1.2 * (p.reserved + coalesce(b.owed, 0))) / 10000) * 10000 AS amount
+FROM (
+    SELECT o.retailer, max(m.total) AS dearest, coalesce(sum(m.total) FILTER (WHERE NOT o.is_cash AND o.status IN
+        ('PLACED', 'PENDING', 'ACCEPTED', 'PACKING', 'DISPATCHED', 'OUT_FOR_DELIVERY')), 0) AS reserved
+    FROM plan_order o JOIN plan_amount m ON m.n = o.n GROUP BY o.retailer
+) p
+LEFT JOIN (
+    SELECT a.retailer, sum(greatest(e.balance, 0)) AS owed
+    FROM (SELECT account, sum(amount) AS balance FROM plan_entry GROUP BY account) e
+    JOIN plan_account a ON a.id = e.account GROUP BY a.retailer
+) b ON b.retailer = p.retailer;
 ANALYZE plan_limit;
 
 CREATE UNLOGGED TABLE scale.plan_invoice AS
