@@ -1,12 +1,11 @@
-"""Loading millions of rows: user triggers off, foreign keys and indexes rebuilt after the rows.
+"""Loading millions of rows: user triggers off, indexes and foreign keys built after the rows.
 
-All of it inside the caller's transaction: a load that fails leaves the database as it was. What comes back
-is what the catalogue said, so that a migration of tomorrow needs no change here; every foreign key is
-checked as it comes back, by one join instead of a look-up for each row.
+What comes back is what the catalogue said, so that a migration of tomorrow needs no change here; every
+foreign key is checked as it comes back, by one join instead of a look-up for each row.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from khaacho import sql
 
@@ -14,28 +13,38 @@ FOREIGN_KEYS = """
 SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint
 WHERE contype = 'f' AND conrelid = ANY(%s::regclass[]) ORDER BY conrelid, conname
 """
-# Unique constraints are rebuilt too, primary keys stay: foreign keys of other tables hang on them.
+# Unique constraints are rebuilt too; primary keys stay: foreign keys of other tables hang on them.
 UNIQUE = """
-SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint c
-WHERE contype = 'u' AND conrelid = ANY(%s::regclass[])
-    AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conindid = c.conindid)
+SELECT conrelid::regclass::text, quote_ident(conname), pg_get_indexdef(conindid) FROM pg_constraint c
+WHERE contype = 'u' AND NOT condeferrable AND conrelid = ANY(%s::regclass[])
+    AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.conrelid
+        AND f.conindid = c.conindid)
 ORDER BY conrelid, conname
 """
 # A condition on a list comes back from its own text with other casts, so such an index stays as it is.
 INDEXES = """
-SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index i
+SELECT indrelid::regclass::text, indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index i
 WHERE indrelid = ANY(%s::regclass[]) AND coalesce(pg_get_expr(indpred, indrelid), '') NOT LIKE '%%ARRAY%%'
-    AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
+    AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype <> 'f')
 ORDER BY indrelid, indexrelid
 """
 
 
-@contextmanager
-def bare(tables: Sequence[str]) -> Iterator[list[str]]:
-    """Take triggers, foreign keys and indexes off the tables; yield the statements that bring them back.
+@dataclass(frozen=True)
+class Rebuild:
+    """Statements that bring back what was taken off, by stage; those of one stage may run side by side.
 
-    The caller runs the statements when the rows are there. Holds ACCESS EXCLUSIVE locks until the commit.
+    `checks` are lists of one table each, which wait for one another.
     """
+
+    builds: list[str]
+    attachments: list[str]
+    checks: list[list[str]]
+    triggers: list[str]
+
+
+def strip(tables: Sequence[str]) -> Rebuild:
+    """Take user triggers, foreign keys and indexes off the tables; return how they come back."""
     names = list(tables)
     foreign_keys, unique = sql.fetch(FOREIGN_KEYS, [names]), sql.fetch(UNIQUE, [names])
     indexes = sql.fetch(INDEXES, [names])
@@ -43,15 +52,27 @@ def bare(tables: Sequence[str]) -> Iterator[list[str]]:
         sql.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     for table, name, _ in (*foreign_keys, *unique):
         sql.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-    for name, _ in indexes:
+    for _, name, _ in indexes:
         sql.execute(f"DROP INDEX {name}")
-    yield [
-        *(definition for _, definition in indexes),
-        *(f"ALTER TABLE {table} ADD CONSTRAINT {name} {text}" for table, name, text in unique),
-        *(
-            f"ALTER TABLE {table} ADD CONSTRAINT {name} {text}"
-            for table, name, text in foreign_keys
-        ),
-    ]
-    for table in names:
-        sql.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+    return Rebuild(
+        builds=[definition for *_, definition in (*indexes, *unique)],
+        attachments=[
+            *(
+                f"ALTER TABLE {table} ADD CONSTRAINT {n} UNIQUE USING INDEX {n}"
+                for table, n, _ in unique
+            ),
+            *(
+                f"ALTER TABLE {table} ADD CONSTRAINT {n} {text} NOT VALID"
+                for table, n, text in foreign_keys
+            ),
+        ],
+        checks=[
+            [
+                f"ALTER TABLE {table} VALIDATE CONSTRAINT {n}"
+                for owner, n, _ in foreign_keys
+                if owner == table
+            ]
+            for table in dict.fromkeys(table for table, *_ in foreign_keys)
+        ],
+        triggers=[f"ALTER TABLE {table} ENABLE TRIGGER USER" for table in names],
+    )

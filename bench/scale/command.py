@@ -81,7 +81,7 @@ def _load(arguments: argparse.Namespace) -> int:
         transient=True,
     )
     with bar:
-        task = bar.add_task("load", total=len(loading.steps()) + 3)
+        task = bar.add_task("load", total=len(loading.steps()) + 4)
         try:
             loading.load(scale, lambda step: bar.update(task, advance=1, description=step))
         except loading.NotEmpty:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.postgresql.psycopg_any import mogrify
 
 from khaacho import sql
 
@@ -98,9 +99,15 @@ def _explain(statement: str, params: Any, *, text: bool) -> Statement:
         [(plan,)] = sql.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", params)
         parsed = plan if isinstance(plan, list) else json.loads(plan)
         lines = sql.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", params) if text else []
-        explanation = Statement(statement, parsed[0]["Plan"], "\n".join(line for (line,) in lines))
+        said = _with_values(statement, params) if text else statement
+        explanation = Statement(said, parsed[0]["Plan"], "\n".join(line for (line,) in lines))
         raise _Explained
     return explanation
+
+
+def _with_values(statement: str, params: Any) -> str:
+    text: str = mogrify(statement, params, connection)
+    return text
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,11 @@ invariant of `manage.py verify`, the ledger's hash chain included.
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
+from threading import Barrier
 
 from django.db import connection, transaction
 
@@ -41,6 +44,13 @@ TABLES = (
     "audit_logs",
     "alerts",
 )
+SESSIONS = 2
+# Steps that the second session runs, by the step that makes the last of what they read.
+ASIDE = {
+    "demand": ("status_logs",),
+    "lines": ("acceptances", "talk", "work"),
+    "entries": ("orders", "payments"),
+}
 VACUUMS = 20
 UNSEEN = (
     "SELECT relname FROM pg_class WHERE oid = ANY(%s::regclass[]) AND (reltuples < 0"
@@ -98,68 +108,119 @@ def steps() -> list[Path]:
 
 
 def load(options: Scale, done: Callable[[str], None]) -> None:
-    """Load the trade in one transaction, then VACUUM (ANALYZE) its tables; `done` hears of each step.
+    """Load the trade, by two sessions where work can be done side by side, then VACUUM (ANALYZE) its tables.
 
-    Not for use inside a transaction. Raises NotEmpty.
+    `done` hears of each step. Plans are kept in a schema `scale`, dropped at the end. A load that fails
+    leaves the database without its indexes: drop it and make it anew. Not for use inside a transaction.
+    Raises NotEmpty, having changed nothing.
     """
-    with transaction.atomic():
-        _settle()
-        if sql.fetch("SELECT FROM users LIMIT 1") or sql.fetch("SELECT FROM orders LIMIT 1"):
-            raise NotEmpty
-        _prepare(options)
-        done("people and goods to draw from")
-        with bulk.bare(TABLES) as rebuild:
-            for step in steps():
-                _run(step)
-                done(step.stem[3:].replace("_", " "))
-            for statement in rebuild:
-                sql.execute(statement)
-            done("indexes and foreign keys")
-        _set_sequences()
-    _vacuum()
-    done("vacuum and analyze")
+    if sql.fetch("SELECT FROM users LIMIT 1") or sql.fetch("SELECT FROM orders LIMIT 1"):
+        raise NotEmpty
+    with ThreadPoolExecutor(SESSIONS, initializer=_settle) as sessions:
+        try:
+            rebuild = sessions.submit(_prepare, options).result()
+            done("people and goods to draw from")
+            _run_steps(sessions, done)
+            _rebuild(sessions, rebuild, done)
+            sessions.submit(_finish).result()
+            _vacuum(sessions)
+            done("vacuum and analyze")
+        finally:
+            _close(sessions)
 
 
-def _vacuum() -> None:
+def _run_steps(sessions: Executor, done: Callable[[str], None]) -> None:
+    """Run the steps in order, and those of ASIDE beside them; the last waits for all."""
+    aside = {name for names in ASIDE.values() for name in names}
+    *main, last = [step.stem[3:] for step in steps() if step.stem[3:] not in aside]
+    waiting: Queue[str | None] = Queue()
+    beside = sessions.submit(_run_from, waiting, done)
+    try:
+        for name in main:
+            sessions.submit(_run, name, done).result()
+            for ready in ASIDE.get(name, ()):
+                waiting.put(ready)
+    finally:
+        waiting.put(None)
+    beside.result()
+    sessions.submit(_run, last, done).result()
+
+
+def _run_from(waiting: "Queue[str | None]", done: Callable[[str], None]) -> None:
+    while name := waiting.get():
+        _run(name, done)
+
+
+def _rebuild(sessions: Executor, rebuild: bulk.Rebuild, done: Callable[[str], None]) -> None:
+    list(sessions.map(sql.execute, rebuild.builds))
+    done("indexes")
+    sessions.submit(_execute_all, rebuild.attachments).result()
+    list(sessions.map(_execute_all, rebuild.checks))
+    sessions.submit(_execute_all, rebuild.triggers).result()
+    done("foreign keys")
+
+
+def _vacuum(sessions: Executor) -> None:
     """Vacuum until every page is known to be visible to all, as index-only scans need it.
 
     While anybody's older snapshot lives, autovacuum's included, pages of the load are not.
     """
     for _ in range(VACUUMS):
         rows = sql.fetch(UNSEEN, [list(TABLES)])
-        for (table,) in rows:
-            sql.execute(f"VACUUM (ANALYZE) {table}")
+        list(sessions.map(sql.execute, [f"VACUUM (ANALYZE) {table}" for (table,) in rows]))
         if not rows:
             return
         time.sleep(0.2)
 
 
 def _settle() -> None:
+    """Make this thread's session one that has time and memory."""
     sql.fetch(
-        "SELECT set_config(name, value, true) FROM (VALUES ('statement_timeout', '0'),"
-        " ('lock_timeout', '30s'), ('idle_in_transaction_session_timeout', '0'), ('jit', 'off'),"
-        " ('work_mem', '256MB'), ('maintenance_work_mem', '512MB'), ('synchronous_commit', 'off')"
-        ") AS setting (name, value)"
+        "SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', '0'),"
+        " ('lock_timeout', '0'), ('idle_in_transaction_session_timeout', '0'), ('jit', 'off'),"
+        " ('work_mem', '256MB'), ('maintenance_work_mem', '512MB'), ('synchronous_commit', 'off'),"
+        " ('search_path', current_schema() || ', scale')) AS setting (name, value)"
     )
 
 
-def _prepare(options: Scale) -> None:
+def _close(sessions: Executor) -> None:
+    """Close both sessions: each thread waits for the other, so that none closes twice."""
+    both = Barrier(SESSIONS)
+
+    def close() -> None:
+        both.wait()
+        connection.close()
+
+    for future in [sessions.submit(close) for _ in range(SESSIONS)]:
+        future.result()
+
+
+def _prepare(options: Scale) -> bulk.Rebuild:
     """Make what the steps read: words to draw from, plan_world, functions of chance and demand."""
-    for kind in history.COLUMNS:
-        history.import_csv(kind, history.DATA / f"{kind}s.csv")
-    sql.execute(
-        "CREATE TEMP TABLE plan_world ON COMMIT DROP AS"
-        " SELECT now() AS loaded_at, now() - interval '730 days' AS opened_at, %(orders)s::bigint AS orders,"
-        " %(products)s::integer AS products, %(retailers)s::integer AS retailers, %(vendors)s::integer AS vendors,"
-        " (6 + %(orders)s / 100)::float8 AS under_way, %(owing)s::float8 AS owing,"
-        " %(hot)s::bigint AS hot_entries",
-        {**options.sizes, "owing": options.owing, "hot": options.hot_account},
-    )
-    chance = (HERE / "chance.sql").read_text(encoding="utf-8")
-    _execute(chance.replace("{seed}", str(int(options.seed))))
-    curves = demand.derive(options.baskets) if options.baskets else demand.facts()
-    for name, values in curves.items():
-        _execute(_curve(name, values))
+    with transaction.atomic():
+        sql.execute("CREATE SCHEMA scale")
+        for kind in history.COLUMNS:
+            history.import_csv(kind, history.DATA / f"{kind}s.csv")
+            sql.execute(f"CREATE UNLOGGED TABLE scale.import_{kind} AS TABLE import_{kind}")
+        sql.execute(
+            "CREATE UNLOGGED TABLE scale.plan_world AS"
+            " SELECT now() AS loaded_at, now() - interval '730 days' AS opened_at, %(orders)s::bigint AS orders,"
+            " %(products)s::integer AS products, %(retailers)s::integer AS retailers,"
+            " %(vendors)s::integer AS vendors, (6 + %(orders)s / 100)::float8 AS under_way,"
+            " %(owing)s::float8 AS owing, %(hot)s::bigint AS hot_entries",
+            {**options.sizes, "owing": options.owing, "hot": options.hot_account},
+        )
+        chance = (HERE / "chance.sql").read_text(encoding="utf-8")
+        _execute(chance.replace("{seed}", str(int(options.seed))))
+        curves = demand.derive(options.baskets) if options.baskets else demand.facts()
+        for name, values in curves.items():
+            _execute(_curve(name, values))
+        return bulk.strip(TABLES)
+
+
+def _finish() -> None:
+    _set_sequences()
+    sql.execute("DROP SCHEMA scale CASCADE")
 
 
 def _curve(name: str, values: Sequence[float]) -> str:
@@ -171,13 +232,20 @@ def _curve(name: str, values: Sequence[float]) -> str:
     high = f"({points})[2 + floor{at}::integer]"
     value = f"{low} + ({at} - floor{at}) * ({high} - {low})" if name in demand.RANKS else low
     return (
-        f"CREATE OR REPLACE FUNCTION pg_temp.{name}(u float8) RETURNS float8 LANGUAGE sql IMMUTABLE"
+        f"CREATE OR REPLACE FUNCTION scale.{name}(u float8) RETURNS float8 LANGUAGE sql IMMUTABLE"
         f" PARALLEL SAFE AS $$ SELECT {value} $$"
     )
 
 
-def _run(step: Path) -> None:
+def _run(name: str, done: Callable[[str], None]) -> None:
+    [step] = (HERE / "sql").glob(f"[0-9][0-9]_{name}.sql")
     _execute(step.read_text(encoding="utf-8"))
+    done(name.replace("_", " "))
+
+
+def _execute_all(statements: Sequence[str]) -> None:
+    for statement in statements:
+        sql.execute(statement)
 
 
 def _execute(text: str) -> None:

@@ -286,11 +286,13 @@ def observed(use: Use, *, text: bool = False) -> list[Statement]:
 
 
 def proof(use: Use, statements: list[Statement]) -> Statement:
-    """Return the first statement whose plan has the index. Raises LostIndex with the plans that have not.
+    """Return the last statement whose plan has the index: of a list's the page, rather than its count.
+
+    Raises LostIndex, which names what was used instead.
 
     Where the index is to be enough alone: with an Index Only Scan of it, and few heap fetches.
     """
-    for statement in statements:
+    for statement in reversed(statements):
         for node in statement.nodes:
             alone = node.kind == INDEX_ONLY and node.heap_fetches <= FEW
             if node.index == use.index and (alone or not use.index_only):

@@ -18,6 +18,7 @@ from deploy.local.services import (
     Services,
     bring_up,
     ephemeral,
+    scratch_database,
     shut_down,
     wait_for_database,
     wait_for_redis,
@@ -39,6 +40,21 @@ def setting(url: str, name: str) -> str:
         row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def databases(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+
+
+def test_a_scratch_database_is_new_and_goes_again(services: Services) -> None:
+    before = databases(services.database_url)
+    for _ in range(2):
+        with scratch_database(services.database_url) as url, psycopg.connect(url) as connection:
+            assert databases(services.database_url) - before == {connection.info.dbname}
+            connection.execute("CREATE TABLE left_over ()")
+
+    assert databases(services.database_url) == before
 
 
 def test_servers_have_the_settings_that_the_site_needs(services: Services) -> None:

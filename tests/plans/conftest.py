@@ -15,6 +15,7 @@ from bench.scale import explain
 from tests.conftest import flush
 
 ORDERS = 100_000
+PRODUCTS = 12_000  # a catalogue that counts as big
 
 
 def _quietly(step: str) -> None:
@@ -45,7 +46,7 @@ def big_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
                 quoted = connection.ops.quote_name(name), connection.ops.quote_name(plain)
                 cursor.execute("CREATE DATABASE {} TEMPLATE {}".format(*quoted))
             _point_at(name)
-            scale.load(scale.Scale(orders=ORDERS), _quietly)
+            scale.load(scale.Scale(orders=ORDERS, products=PRODUCTS), _quietly)
             _point_at(plain)
             yield name
         finally:

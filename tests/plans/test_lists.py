@@ -67,6 +67,41 @@ def test_a_page_of_the_api(page: Page, measured: explain.Sizes) -> None:
     assert explain.excessive(found, measured) == []
 
 
+COUNTED = "page numbers count the whole table; cursors do not"
+UNSORTED = "no index sorts everybody's by amount"
+SEARCHED = "the catalogue's search and its filter by stock look at every product or offer"
+# Each of these reads through a big table today, and says why. A line leaves with what mends it.
+KNOWN = (
+    ("staff", "/api/v1/orders/", COUNTED),
+    ("staff", "/api/v1/credit/ledger/", COUNTED),
+    ("staff", "/api/v1/payments/", COUNTED),
+    ("staff", "/api/v1/orders/?sort=-total&cursor=", UNSORTED),
+    ("staff", "/api/v1/credit/ledger/?sort=-amount&cursor=", UNSORTED),
+    ("staff", "/api/v1/payments/?sort=-amount&cursor=", UNSORTED),
+    ("staff", "/api/v1/orders/?search=0000123&cursor=", "part of a number, among everybody's"),
+    ("staff", "/api/v1/dashboard/", "a month's best products are summed from all lines"),
+    ("retailer", "/api/v1/products/?available=true&cursor=", SEARCHED),
+    ("retailer", "/api/v1/products/?search=chamal&cursor=", SEARCHED),
+)
+
+
+@pytest.mark.parametrize(
+    ("who", "path"),
+    [
+        pytest.param(who, path, marks=pytest.mark.xfail(reason=why, strict=False))
+        for who, path, why in KNOWN
+    ],
+)
+def test_a_page_that_is_known_to_read_too_much(
+    who: str, path: str, measured: explain.Sizes
+) -> None:
+    v = visitors()
+
+    found = explain.explained(lambda: getattr(v, who).get(path))
+
+    assert explain.excessive(found, measured) == []
+
+
 ADMINS = [
     django_admin.site.get_model_admin(model)
     for label in ("khaacho", "vendors", "credit", "orders", "payments", "whatsapp", "monitoring")

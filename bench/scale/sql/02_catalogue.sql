@@ -1,8 +1,8 @@
 -- The demo's goods under as many brands and makes as it takes, the most asked for first.
-CREATE TEMP TABLE plan_product ON COMMIT DROP AS
+CREATE UNLOGGED TABLE scale.plan_product AS
 SELECT g.n, 'P' || lpad(g.n::text, 7, '0') AS sku,
     concat_ws(' ', maker, i.name, nullif(make, 0)) AS name, i.name_ne, i.aliases, maker AS brand, i.category, i.sub_category,
-    i.unit, i.pack_size, i.tax_rate, greatest(1, round(i.price * (0.6 + 0.8 * pg_temp.chance('make', g.n))::numeric)) AS price
+    i.unit, i.pack_size, i.tax_rate, greatest(1, round(i.price * (0.6 + 0.8 * scale.chance('make', g.n))::numeric)) AS price
 FROM plan_world w
 CROSS JOIN (SELECT count(*)::integer AS size FROM import_product) c
 CROSS JOIN plan_words
@@ -14,24 +14,24 @@ ANALYZE plan_product;
 INSERT INTO products (id, sku, name, name_ne, aliases, brand, category, sub_category, unit, pack_size, tax_rate,
     min_quantity, max_quantity, is_active, created_at, updated_at, deleted_at)
 SELECT p.n, p.sku, p.name, p.name_ne, p.aliases, p.brand, p.category, p.sub_category, p.unit, p.pack_size, p.tax_rate,
-    1, 1000, pg_temp.chance('active', p.n) < 0.95, w.opened_at, w.opened_at,
-    CASE WHEN pg_temp.chance('withdrawn', p.n) < 0.02 THEN w.loaded_at - interval '1 day' END
+    1, 1000, scale.chance('active', p.n) < 0.95, w.opened_at, w.opened_at,
+    CASE WHEN scale.chance('withdrawn', p.n) < 0.02 THEN w.loaded_at - interval '1 day' END
 FROM plan_product p CROSS JOIN plan_world w ORDER BY p.n;
 
 -- Five vendors offer a product, so that a shelf is an even sample of the goods and the skew of what is ordered
 -- is the real one. `place` is the good's place on its vendor's shelf, the most asked for first.
-CREATE TEMP TABLE plan_offer ON COMMIT DROP AS
+CREATE UNLOGGED TABLE scale.plan_offer AS
 SELECT row_number() OVER (ORDER BY vendor, product) AS id, vendor, product,
     row_number() OVER (PARTITION BY vendor ORDER BY product) AS place,
-    greatest(1, round(price * (0.92 + 0.16 * pg_temp.chance('price', product * 8 + i))::numeric * 4) / 4)::numeric(12,2) AS price
+    greatest(1, round(price * (0.92 + 0.16 * scale.chance('price', product * 8 + i))::numeric * 4) / 4)::numeric(12,2) AS price
 FROM (
     SELECT p.n::bigint AS product, p.price, i,
-        1 + (floor(w.vendors * pg_temp.chance('first vendor', p.n))::integer + i * greatest(1, w.vendors / 5)) % w.vendors AS vendor
+        1 + (floor(w.vendors * scale.chance('first vendor', p.n))::integer + i * greatest(1, w.vendors / 5)) % w.vendors AS vendor
     FROM plan_world w CROSS JOIN plan_product p
     CROSS JOIN LATERAL generate_series(0, least(5, w.vendors) - 1) i
 ) o;
 ANALYZE plan_offer;
 
-CREATE TEMP TABLE plan_shelf ON COMMIT DROP AS
+CREATE UNLOGGED TABLE scale.plan_shelf AS
 SELECT vendor, row_number() OVER (ORDER BY vendor) AS seller, max(place) AS places FROM plan_offer GROUP BY vendor;
 ANALYZE plan_shelf;

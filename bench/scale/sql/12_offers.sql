@@ -1,9 +1,9 @@
 -- Offers with the packs that undispatched orders hold.
 INSERT INTO vendor_products (id, vendor_id, product_id, vendor_price, stock, reserved, is_available, created_at,
     updated_at, deleted_at)
-SELECT o.id, o.vendor, o.product, o.price, coalesce(h.quantity, 0) + floor(600 * pg_temp.chance('stock', o.id))::integer,
-    coalesce(h.quantity, 0), pg_temp.chance('on sale', o.id) < 0.92, w.opened_at, w.opened_at,
-    CASE WHEN pg_temp.chance('delisted', o.id) < 0.03 THEN w.loaded_at - interval '1 day' END
+SELECT o.id, o.vendor, o.product, o.price, coalesce(h.quantity, 0) + floor(600 * scale.chance('stock', o.id))::integer,
+    coalesce(h.quantity, 0), scale.chance('on sale', o.id) < 0.92, w.opened_at, w.opened_at,
+    CASE WHEN scale.chance('delisted', o.id) < 0.03 THEN w.loaded_at - interval '1 day' END
 FROM plan_world w
 CROSS JOIN plan_offer o
 LEFT JOIN (

@@ -1,6 +1,6 @@
 -- Every entry of every account in the order of time. The hot account is the first shop's with its first vendor;
 -- its adjustments come and go in turn, spread over the whole time.
-CREATE TEMP TABLE plan_entry ON COMMIT DROP AS
+CREATE UNLOGGED TABLE scale.plan_entry AS
 SELECT row_number() OVER (ORDER BY at, step, account, document) AS id, f.account, f.at, f.step, f.kind,
     f.amount::numeric(14,2) AS amount, f.document, f.due_date, f.actor, f.numbered_at
 FROM (
@@ -19,7 +19,7 @@ FROM (
     FROM plan_debt CROSS JOIN LATERAL (SELECT (ARRAY['ADJUSTMENT_DEBIT', 'ADJUSTMENT_CREDIT', 'INTEREST_DEBIT',
         'REFUND_CREDIT'])[1 + n % 4] AS name) k
     CROSS JOIN LATERAL (SELECT CASE WHEN k.name = 'REFUND_CREDIT' THEN 'ADJUSTMENT_CREDIT' ELSE k.name END AS kind) t
-    WHERE pg_temp.chance('adjusted', n) < 0.005
+    WHERE scale.chance('adjusted', n) < 0.005
     UNION ALL
     SELECT 1, w.opened_at + (w.loaded_at - w.opened_at) * (i::float8 / (w.hot_entries + 1)), 5,
         CASE i % 2 WHEN 1 THEN 'ADJUSTMENT_DEBIT' ELSE 'ADJUSTMENT_CREDIT' END, CASE i % 2 WHEN 1 THEN 10.00 ELSE -10.00 END,

@@ -1,19 +1,24 @@
 -- What a shop owed when it ordered is drawn, not summed: a share of its limit that leaves room for the order.
-CREATE TEMP TABLE plan_limit ON COMMIT DROP AS
-SELECT o.retailer, ceil(greatest(50000, 4 * max(m.total), 1.2 * max(a.debt)) / 10000) * 10000 AS amount
-FROM plan_order o
-JOIN plan_amount m ON m.n = o.n
-JOIN (SELECT retailer_id, sum(greatest(balance, 0) + reserved) AS debt FROM credit_accounts GROUP BY retailer_id) a
-    ON a.retailer_id = o.retailer
-GROUP BY o.retailer;
+CREATE UNLOGGED TABLE scale.plan_limit AS
+SELECT p.retailer, ceil(greatest(50000, 4 * p.dearest, 1.2 * (p.reserved + coalesce(b.owed, 0))) / 10000) * 10000 AS amount
+FROM (
+    SELECT o.retailer, max(m.total) AS dearest, coalesce(sum(m.total) FILTER (WHERE NOT o.is_cash AND o.status IN
+        ('PLACED', 'PENDING', 'ACCEPTED', 'PACKING', 'DISPATCHED', 'OUT_FOR_DELIVERY')), 0) AS reserved
+    FROM plan_order o JOIN plan_amount m ON m.n = o.n GROUP BY o.retailer
+) p
+LEFT JOIN (
+    SELECT a.retailer, sum(greatest(e.balance, 0)) AS owed
+    FROM (SELECT account, sum(amount) AS balance FROM plan_entry GROUP BY account) e
+    JOIN plan_account a ON a.id = e.account GROUP BY a.retailer
+) b ON b.retailer = p.retailer;
 ANALYZE plan_limit;
 
-CREATE TEMP TABLE plan_invoice ON COMMIT DROP AS
+CREATE UNLOGGED TABLE scale.plan_invoice AS
 SELECT d.n, f.id AS fiscal_year_id, f.name, d.vendor,
     row_number() OVER (PARTITION BY d.vendor, f.id ORDER BY d.delivered_at, d.n) AS number
 FROM plan_debt d
 JOIN (SELECT id, name, starts_on, lead(starts_on, 1, 'infinity') OVER (ORDER BY starts_on) AS ends_on FROM fiscal_years) f
-    ON pg_temp.day(d.delivered_at) >= f.starts_on AND pg_temp.day(d.delivered_at) < f.ends_on;
+    ON scale.day(d.delivered_at) >= f.starts_on AND scale.day(d.delivered_at) < f.ends_on;
 ANALYZE plan_invoice;
 INSERT INTO invoice_counters (vendor_id, fiscal_year_id, last_number)
 SELECT vendor, fiscal_year_id, max(number) FROM plan_invoice GROUP BY vendor, fiscal_year_id;
@@ -22,11 +27,11 @@ INSERT INTO orders (id, order_number, retailer_id, vendor_id, vendor_named, stat
     subtotal, tax_amount, total, agreed_total, paid_amount, platform_exposure, platform_limit, ledger_entry_id,
     invoice_number, due_date, source, source_key, placed_by_id, cancel_reason, created_at, accepted_at, packed_at,
     dispatched_at, out_for_delivery_at, delivered_at, completed_at, cancelled_at)
-SELECT o.n, pg_temp.number('ORD', o.n, o.placed_at), o.retailer, o.vendor, pg_temp.chance('named', o.n) < 0.7, o.status,
-    CASE WHEN d.paid = m.total THEN 'PAID' WHEN d.due_date < pg_temp.day(w.loaded_at) THEN 'OVERDUE'
+SELECT o.n, scale.number('ORD', o.n, o.placed_at), o.retailer, o.vendor, scale.chance('named', o.n) < 0.7, o.status,
+    CASE WHEN d.paid = m.total THEN 'PAID' WHEN d.due_date < scale.day(w.loaded_at) THEN 'OVERDUE'
         WHEN d.paid > 0 THEN 'PARTIAL' ELSE 'PENDING' END,
     CASE WHEN o.is_cash THEN 'CASH' ELSE 'CREDIT' END, m.subtotal, m.tax, m.total, m.total, coalesce(d.paid, 0),
-    CASE WHEN NOT o.is_cash THEN m.total + round((l.amount - m.total) * (0.9 * pg_temp.chance('exposure', o.n))::numeric, 2) END,
+    CASE WHEN NOT o.is_cash THEN m.total + round((l.amount - m.total) * (0.9 * scale.chance('exposure', o.n))::numeric, 2) END,
     CASE WHEN NOT o.is_cash THEN l.amount END, e.id, v.code || '/' || i.name || '/' || i.number, d.due_date,
     CASE WHEN is_whatsapp THEN 'WHATSAPP' ELSE 'API' END, CASE WHEN is_whatsapp THEN 'wamid.' || md5('order' || o.n) END,
     10 + w.vendors + o.retailer, CASE WHEN o.status = 'CANCELLED' THEN 'Ordered twice by mistake' ELSE '' END,
@@ -42,6 +47,6 @@ JOIN plan_vendor v ON v.n = o.vendor
 LEFT JOIN plan_debt d ON d.n = o.n
 LEFT JOIN plan_entry e ON e.step = 1 AND e.document = o.n
 LEFT JOIN plan_invoice i ON i.n = o.n
-CROSS JOIN LATERAL (SELECT pg_temp.steps(o.status, o.n) AS steps, pg_temp.chance('source', o.n) < 0.4 AS is_whatsapp) s
+CROSS JOIN LATERAL (SELECT scale.steps(o.status, o.n) AS steps, scale.chance('source', o.n) < 0.4 AS is_whatsapp) s
 ORDER BY o.n;
 ANALYZE orders;

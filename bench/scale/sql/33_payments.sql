@@ -1,6 +1,6 @@
 INSERT INTO payments (id, payment_number, account_id, retailer_id, vendor_id, amount, allocated_amount, method,
     payment_status, transaction_id, ledger_entry_id, received_by_id, reversal_reason, bounced, created_at, reversed_at)
-SELECT p.id, pg_temp.number('PAY', p.id, p.at), p.account, p.retailer, p.vendor, p.amount, p.allocated, method, p.state,
+SELECT p.id, scale.number('PAY', p.id, p.at), p.account, p.retailer, p.vendor, p.amount, p.allocated, method, p.state,
     CASE WHEN method IN ('BANK_TRANSFER', 'MOBILE_MONEY') THEN upper(md5('payment' || p.id)) END, e.id, 2 + p.id % 8,
     CASE p.state WHEN 'REVERSED' THEN 'Cheque returned unpaid' ELSE '' END, p.state = 'REVERSED', p.at, p.reversed_at
 FROM plan_payment p

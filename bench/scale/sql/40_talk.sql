@@ -1,6 +1,6 @@
 -- A conversation with every shop; two messages about every fourth order. The newest few wait to be answered or sent.
 INSERT INTO whatsapp_conversations (id, phone, retailer_id, last_inbound_at, created_at)
-SELECT r, u.phone, r, w.loaded_at - pg_temp.chance('spoke', r) * interval '30 days', w.opened_at
+SELECT r, u.phone, r, w.loaded_at - scale.chance('spoke', r) * interval '30 days', w.opened_at
 FROM plan_world w CROSS JOIN LATERAL generate_series(1, w.retailers) r JOIN users u ON u.id = 10 + w.vendors + r
 ORDER BY r;
 

@@ -10,7 +10,7 @@ SELECT 'order_routing', 'orders.route', jsonb_build_object('order_id', o.n), 'or
 FROM plan_world w
 CROSS JOIN plan_order o
 CROSS JOIN LATERAL (SELECT CASE WHEN o.status = 'PLACED' THEN 'queued' WHEN w.orders - o.n > w.orders * 0.003 THEN
-    CASE WHEN pg_temp.chance('dead', o.n) < 0.001 THEN 'dead' ELSE 'done' END
+    CASE WHEN scale.chance('dead', o.n) < 0.001 THEN 'dead' ELSE 'done' END
     WHEN o.n % 20 < 2 THEN 'running' ELSE 'done' END AS state) s
 WHERE o.n % 2 = 0 OR o.status = 'PLACED'
 ORDER BY o.n;
@@ -28,7 +28,7 @@ CROSS JOIN LATERAL (SELECT k.entity, CASE k.entity WHEN 'retailer' THEN o.retail
 WHERE o.n % 2 = 0 ORDER BY o.n;
 
 INSERT INTO credit_scores (retailer_id, score, version, inputs, components, reason, created_at)
-SELECT r, pg_temp.score(r), '1', '{}', '{}', '', w.loaded_at - (4 - i) * interval '1 day'
+SELECT r, scale.score(r), '1', '{}', '{}', '', w.loaded_at - (4 - i) * interval '1 day'
 FROM plan_world w CROSS JOIN LATERAL generate_series(1, 4) i CROSS JOIN LATERAL generate_series(1, w.retailers) r;
 
 INSERT INTO order_refusals (retailer_id, vendor_id, code, message, requested, available, shortfall, details, request, state,
