@@ -4,6 +4,7 @@ It writes the same rows as ours (order, lines, reservations, job; the status log
 idempotency, routing or refusals for the credit desk.
 """
 
+from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +26,7 @@ from khaacho.models import Job, User
 from khaacho.money import line_amounts
 from khaacho.tokens import read_access_token
 from orders.models import Order, OrderItem
-from vendors.models import VendorProduct
+from vendors.models import Product, VendorProduct
 
 
 class UserAuthentication(BaseAuthentication):
@@ -37,6 +38,11 @@ class UserAuthentication(BaseAuthentication):
 
 
 class OrderRow(serializers.ModelSerializer[Order]):
+    """The row that ours shows; the two declared fields would otherwise come in another form."""
+
+    due_amount = serializers.DecimalField(max_digits=14, decimal_places=2)
+    created_at = serializers.DateTimeField(default_timezone=UTC)
+
     class Meta:
         model = Order
         fields = (
@@ -132,3 +138,33 @@ class OrderViewSet(ModelViewSet[Order]):
             dedupe_key=f"route:{order.pk}",
         )
         return Response(OrderRow(order).data, status=201)
+
+
+class OfferRow(serializers.ModelSerializer[VendorProduct]):
+    class Meta:
+        model = VendorProduct
+        fields = ("id", "vendor", "vendor_price", "stock")
+
+
+class ProductRow(serializers.ModelSerializer[Product]):
+    offers = OfferRow(many=True)
+
+    class Meta:
+        model = Product
+        fields = ("id", "sku", "name", "name_ne", "brand", "category", "unit", "tax_rate", "offers")
+
+
+class ProductViewSet(ModelViewSet[Product]):
+    """The catalogue with each product's offers, fetched with the page."""
+
+    serializer_class = ProductRow
+    pagination_class = Pages
+    authentication_classes = [UserAuthentication]
+    permission_classes = [AllowAny]
+    renderer_classes = [JSONRenderer]
+    filter_backends = ()
+    queryset = (
+        Product.objects.filter(is_active=True, deleted_at=None)
+        .prefetch_related("offers")
+        .order_by("-id")
+    )
