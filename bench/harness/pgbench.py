@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from deploy.local import postgres
 
@@ -28,17 +30,22 @@ class Recording:
 @contextmanager
 def recording() -> Iterator[Recording]:
     """Record what the default connection executes, transaction control included."""
-    made = Recording()
+    made, returned = Recording(), deque[tuple[str, dict[str, int]]]()
 
     def record(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         answer = execute(sql, params, many, context)
         cursor = context["cursor"].cursor
-        text = connection.ops.last_executed_query(cursor, sql, params)
-        made.statements.append((text, _ids(cursor)))
+        returned.append((connection.ops.last_executed_query(cursor, sql, params), _ids(cursor)))
         return answer
 
-    with connection.execute_wrapper(record):
+    with CaptureQueriesContext(connection) as captured, connection.execute_wrapper(record):
         yield made
+    for query in captured.captured_queries:
+        # BEGIN, COMMIT and savepoints are logged, but do not pass through a wrapper.
+        known = returned and returned[0][0] == query["sql"]
+        made.statements.append(returned.popleft() if known else (query["sql"], {}))
+    if returned:
+        raise RuntimeError("what was recorded is not what was logged")
 
 
 def _ids(cursor: Any) -> dict[str, int]:
@@ -46,29 +53,26 @@ def _ids(cursor: Any) -> dict[str, int]:
     result = getattr(cursor, "pgresult", None)
     if result is None or result.ntuples != 1:
         return {}
+    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+    if not all(re.fullmatch(r"[a-z_]\w*", name) for name in names):
+        return {}  # \gset takes all columns or none
     found = {}
-    for column in range(result.nfields):
+    for column, name in enumerate(names):
         value = (result.get_value(0, column) or b"").decode("utf-8", "replace")
         if value.isdecimal() and int(value) >= UNMISTAKABLE:
-            found[result.fname(column).decode()] = int(value)
+            found[name] = int(value)
     return found
 
 
-def script(recorded: Recording, key: str = "", *, transaction: bool = False) -> str:
+def script(recorded: Recording, key: str = "") -> str:
     """Return a pgbench script of the recorded statements.
 
     Ids that one statement returned are handed to those after it, as the application does. `key` is
-    text that has to be new in every run of it. `transaction` wraps all in one, for a recording that
-    has no transaction control of its own.
+    text that has to be new in every run of it.
     """
     lines = [r"\set fresh random(1, 9000000000000000)"] if key else []
     variables: dict[int, str] = {}
-    body = (
-        [("BEGIN", {}), *recorded.statements, ("COMMIT", {})]
-        if transaction
-        else recorded.statements
-    )
-    for number, (text, ids) in enumerate(body):
+    for number, (text, ids) in enumerate(recorded.statements):
         line = " ".join(text.split("\n")).rstrip("; ")
         if key:
             line = line.replace(key, f"{key}:fresh")

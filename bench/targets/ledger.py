@@ -106,7 +106,7 @@ def _pages(bench: Bench, long: _Account, short: _Account) -> Findings:
 def _statement(bench: Bench, long: _Account, short: _Account) -> Result:
     """Compare statements of a period without entries: what remains is the opening balance."""
     day = (timezone.now() + timedelta(days=1)).date().isoformat()
-    path = f"/api/v1/credit/statement/?start={day}&end={day}"
+    path = f"/api/v1/credit/statement/?from={day}&to={day}"
     found = compare({a: Client([a.person]).getting(path) for a in (long, short)}, bench.requests)
     return _result("statement of one day", long, short, found)
 
