@@ -1,218 +1,122 @@
-"""`make bench`: CPU of the application per request, ours beside plain DRF, alternating in one run.
+"""`make bench`: each target of docs/performance.md with its reference and ours, from one run.
 
-In-process WSGI calls against a loaded demo trade; statements are counted, and their cost on
-PostgreSQL's side is not part of the figure. Wall-clock times are not reported: they are noise here.
+CPU of the application is measured in this process (WSGI, without a network), alternating with the
+reference in short rounds; PostgreSQL's cost is its own figure. Rates and percentiles over HTTP are
+for information. Each size of trade has a database of its own, made for the run and dropped after it.
 """
 
 import argparse
-import io
-import json
 import os
-import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from itertools import count
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import django
 
-RESULTS = Path(__file__).with_name("results.json")
-ROUND = 20  # requests of one side before the other has its turn
-
-
-@dataclass(frozen=True)
-class Result:
-    """Medians over rounds, in ms of CPU per request; ratio = ours / reference."""
-
-    target: int
-    name: str
-    unit: str
-    reference: float
-    ours: float
-    ratio: float
-    goal: float
-    met: bool
-    statements: dict[str, int]
-
-
-class Client:
-    """Calls the WSGI application as one retailer, without a network."""
-
-    def __init__(self, token: str) -> None:
-        from django.core.wsgi import get_wsgi_application  # noqa: PLC0415 - after django.setup()
-
-        self.application = get_wsgi_application()
-        self.token = token
-        self.keys = count(time.time_ns())
-
-    def call(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """Return the answer's body. Raises RuntimeError unless the status is 2xx."""
-        answered: list[str] = []
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path.partition("?")[0],
-            "QUERY_STRING": path.partition("?")[2],
-            "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": "80",
-            "REMOTE_ADDR": "127.0.0.1",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_HOST": "127.0.0.1",
-            "HTTP_AUTHORIZATION": f"Bearer {self.token}",
-            "HTTP_IDEMPOTENCY_KEY": str(next(self.keys)),
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": sys.stderr,
-            "wsgi.url_scheme": "http",
-        }
-
-        def start_response(status: str, headers: object, error: object = None, /) -> Any:
-            answered.append(status)
-
-        answer = self.application(environ, start_response)
-        text = b"".join(answer)
-        if hasattr(answer, "close"):
-            answer.close()
-        if not answered[0].startswith("2"):
-            raise RuntimeError(f"{method} {path}: {answered[0]} {text[:300]!r}")
-        return text
-
-
-def compare(
-    ours: Callable[[], object], reference: Callable[[], object], requests: int
-) -> tuple[float, float]:
-    """Return the medians over rounds of (ours, reference), in ms of CPU per call."""
-    figures: tuple[list[float], list[float]] = ([], [])
-    for call in (ours, reference):
-        for _ in range(ROUND):
-            call()
-    for _ in range(max(3, requests // ROUND)):
-        for call, sink in zip((ours, reference), figures, strict=True):
-            begin = time.process_time()
-            for _ in range(ROUND):
-                call()
-            sink.append((time.process_time() - begin) * 1000 / ROUND)
-    return statistics.median(figures[0]), statistics.median(figures[1])
-
-
-def statements(call: Callable[[], object]) -> int:
-    """Count the SQL statements of one call, transaction control included."""
-    from django.db import connection  # noqa: PLC0415 - after django.setup()
-    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
-
-    with CaptureQueriesContext(connection) as captured:
-        call()
-    return len(captured)
-
-
-def measure(
-    target: int,
-    name: str,
-    goal: float,
-    pair: tuple[Callable[[], object], Callable[[], object]],
-    requests: int,
-) -> Result:
-    ours, reference = compare(*pair, requests)
-    ratio = ours / reference
-    counted = {"ours": statements(pair[0]), "reference": statements(pair[1])}
-    return Result(
-        target,
-        name,
-        "ms CPU/request",
-        round(reference, 3),
-        round(ours, 3),
-        round(ratio, 3),
-        goal,
-        ratio <= goal,
-        counted,
-    )
-
-
-def world() -> tuple[str, bytes]:
-    """Return a token and an order's body of a retailer with much credit, on 3 lines of much stock."""
-    from credit.models import Retailer  # noqa: PLC0415 - after django.setup()
-    from khaacho import sql, tokens  # noqa: PLC0415
-
-    shop = Retailer.objects.approved().select_related("user").order_by("-credit_limit").first()
-    if shop is None:
-        raise SystemExit("no trade is loaded: python -m bench.trade load")
-    sql.execute("UPDATE retailers SET credit_limit = 900000000 WHERE id = %s", [shop.pk])
-    sql.execute("UPDATE credit_accounts SET credit_limit = NULL WHERE retailer_id = %s", [shop.pk])
-    row = sql.fetch_one(
-        "SELECT vendor_id, array_agg(product_id), array_agg(o.id) FROM (SELECT o.*, p.min_quantity,"
-        " row_number() OVER (PARTITION BY vendor_id ORDER BY o.id) AS n FROM vendor_products o"
-        " JOIN products p ON p.id = o.product_id WHERE o.is_available AND o.deleted_at IS NULL"
-        " AND p.min_quantity = 1) o WHERE n <= 3 GROUP BY 1 HAVING count(*) = 3 ORDER BY 1 LIMIT 1"
-    )
-    assert row is not None
-    vendor_id, products, offers = row
-    sql.execute("UPDATE vendor_products SET stock = stock + 1000000 WHERE id = ANY(%s)", [offers])
-    body = {
-        "vendor_id": vendor_id,
-        "payment_terms": "CREDIT",
-        "items": [{"product_id": p, "quantity": 1} for p in products],
-    }
-    return tokens.issue(shop.user).access, json.dumps(body).encode()
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results.json"
+REPORT = ROOT / "docs" / "performance.md"
+SIZES = (10_000, 1_000_000)
+ORDER_BYTES = 8_000  # with lines, ledger, indexes and what the run adds
+BASE_BYTES = 4 * 2**30  # the write-ahead log, and a million open orders
+# what → seconds that it takes on two cores, about, with the defaults
+PARTS: Mapping[str, int] = {
+    "plans": 30,
+    "1": 60,
+    "2": 90,
+    "3": 20,
+    "4": 40,
+    "5": 60,
+    "8": 180,
+    "http": 90,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the table, write bench/results.json; exit 0 whether goals are met or not."""
-    parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
-    parser.add_argument("--requests", type=int, default=400, help="calls of each side")
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    arguments = parser.parse_args(argv)
+    """Measure, print, write; exit 0, with --check 1 when a goal that was measured is not met."""
+    arguments = _parser().parse_args(argv)
+    if set(arguments.only) == set(PARTS):  # a part of the results would pass for all of them
+        arguments.output = arguments.output or RESULTS
+        arguments.report = arguments.report or REPORT
+    if arguments.dry_run:
+        print(plan(arguments))
+        return 0
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "khaacho.settings")
     django.setup()
-    from django.conf import settings  # noqa: PLC0415 - after django.setup()
+    from bench.session import run  # noqa: PLC0415 - models need django.setup()
 
-    settings.ROOT_URLCONF = "bench.reference.urls"
-    settings.RATE_LIMITED = False  # a bench is one user from one address
-    token, body = world()
-    client = Client(token)
-    results = [
-        measure(
-            1,
-            "order list, 20 rows",
-            1 / 7,
-            (
-                lambda: client.call("GET", "/api/v1/orders/?cursor=&limit=20"),
-                lambda: client.call("GET", "/reference/orders/"),
-            ),
-            arguments.requests,
-        ),
-        measure(
-            2,
-            "order of 3 lines",
-            0.4,
-            (
-                lambda: client.call("POST", "/api/v1/orders/", body),
-                lambda: client.call("POST", "/reference/orders/", body),
-            ),
-            arguments.requests,
-        ),
-    ]
-    report(results, arguments.output)
-    return 0
+    return run(arguments)
 
 
-def report(results: Sequence[Result], output: Path) -> None:
-    for r in results:
-        verdict = "met" if r.met else "not yet"
-        print(
-            f"{r.target}. {r.name}: ours {r.ours} {r.unit}, reference {r.reference},"
-            f" ratio {r.ratio} (goal {r.goal:.3f}: {verdict});"
-            f" statements {r.statements['ours']} against {r.statements['reference']}"
-        )
-    document = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "results": [asdict(r) for r in results],
-    }
-    output.write_text(json.dumps(document, indent=2) + "\n")
+def room(argv: Sequence[str]) -> int:
+    """Return the bytes that the servers of this command line need, beside those of the machine."""
+    sizes: tuple[int, ...] = _parser().parse_args(argv).sizes
+    return BASE_BYTES + ORDER_BYTES * sum(sizes)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
+    parser.add_argument(
+        "--only", type=_parts, default=tuple(PARTS), help=f"of {','.join(PARTS)}; all by default"
+    )
+    parser.add_argument(
+        "--sizes", type=_sizes, default=SIZES, help="orders in each database, as 10000,1000000"
+    )
+    parser.add_argument("--requests", type=_count, default=400, help="calls of each competitor")
+    parser.add_argument(
+        "--load", type=_count, default=2_000, help="requests of each kind over HTTP"
+    )
+    parser.add_argument(
+        "--soak",
+        type=_count,
+        default=24_000,
+        help="requests of the memory test; 72000 is two hours' worth",
+    )
+    parser.add_argument("--jobs", type=_count, default=3_000, help="jobs of the memory test")
+    parser.add_argument(
+        "--output", type=Path, help=f"results as JSON; {RESULTS.name} when all is measured"
+    )
+    parser.add_argument(
+        "--report", type=Path, help=f"as Markdown, with plots; {REPORT.name} when all is measured"
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="use databases of an earlier run with it, and leave them",
+    )
+    parser.add_argument("--check", action="store_true", help="exit 1 when a goal is not met")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run")
+    return parser
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    wanted = tuple(text.split(","))
+    if unknown := set(wanted) - set(PARTS):
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(sorted(unknown))}")
+    return wanted
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(sorted({_count(part) for part in text.split(",")}))
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def plan(arguments: argparse.Namespace) -> str:
+    """Say what would run and for how long. Touches nothing."""
+    seconds = sum(PARTS[part] for part in arguments.only) + sum(arguments.sizes) // 9_000
+    sizes = ", ".join(f"{size:,}" for size in arguments.sizes)
+    written = [path for path in (arguments.output, arguments.report) if path]
+    return (
+        f"Would load trades of {sizes} orders into databases of their own, measure"
+        f" {', '.join(arguments.only)}, and drop them: about {max(1, seconds // 60)} minutes.\n"
+        f"Would write {' and '.join(str(path) for path in written) or 'nothing'}."
+    )
 
 
 if __name__ == "__main__":

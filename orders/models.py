@@ -198,9 +198,11 @@ class Order(models.Model):
             ),
             # the vendor's order list, whatever the status
             models.Index(fields=["vendor", "-created_at", "-id"], name="order_vendor_list_idx"),
-            # oldest dues first: allocation, the credit hold, the daily overdue job
+            # oldest dues first: allocation, the credit hold, the daily overdue job, and ageing, an
+            # index-only scan
             models.Index(
                 fields=["retailer", "vendor", "due_date", "id"],
+                include=["due_amount"],
                 name="order_owing_idx",
                 condition=Q(due_date__isnull=False, due_amount__gt=0),
             ),

@@ -2,9 +2,17 @@
 
 from django.urls import include, path
 
+from bench.reference.desk import site
+from bench.reference.products import ProductViewSet
 from bench.reference.views import OrderViewSet
 
 urlpatterns = [
-    path("", include("khaacho.urls")),
+    path("reference/admin/", site.urls),
     path("reference/orders/", OrderViewSet.as_view({"get": "list", "post": "create"})),
+    path("reference/products/", ProductViewSet.as_view({"get": "list"})),
+    path("", include("khaacho.urls")),
 ]
+handler400 = "khaacho.api.problems.handler400"
+handler403 = "khaacho.api.problems.handler403"
+handler404 = "khaacho.api.problems.handler404"
+handler500 = "khaacho.api.problems.handler500"

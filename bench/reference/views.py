@@ -7,7 +7,7 @@ account, no approval, and a refusal stays under its key.
 """
 
 import json
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -48,6 +48,11 @@ class UserAuthentication(BaseAuthentication):
 
 
 class OrderRow(serializers.ModelSerializer[Order]):
+    """The row that ours shows; the two declared fields would otherwise come in another form."""
+
+    due_amount = serializers.DecimalField(max_digits=14, decimal_places=2)
+    created_at = serializers.DateTimeField(default_timezone=UTC)
+
     class Meta:
         model = Order
         fields = (

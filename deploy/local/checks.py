@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench import run as benchmark
 from deploy.local import environment, installs, redis_server
 from deploy.local.environment import PYTHON
 from deploy.local.files import Layout, say
@@ -64,15 +65,8 @@ def check(layout: Layout) -> int:
 
 
 def bench(layout: Layout) -> int:
-    """Load a trade into servers of its own and measure; return the first failing exit code."""
-    with ephemeral(os.environ, "bench") as services:
-        environ = environment.tests(layout, services)
-        logins = str(layout.var / "bench-logins.json")
-        for command in (
-            (*MANAGE, "migrate", "--noinput", "-v0"),
-            (PYTHON, "-m", "bench.trade", "load", "--logins", logins),
-            (PYTHON, "-m", "bench.run", *shlex.split(os.environ.get("ARGS", ""))),
-        ):
-            if code := run(command, environ=environ, cwd=layout.checkout):
-                return code
-    return 0
+    """Measure with ARGS on servers of its own; return the measurement's exit code."""
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    with ephemeral(os.environ, "bench", benchmark.room(arguments)) as services:
+        command = [PYTHON, "-m", "bench.run", *arguments]
+        return run(command, environ=environment.tests(layout, services), cwd=layout.checkout)

@@ -1,0 +1,1 @@
+"""The instruments of `make bench`: clients, clocks, PostgreSQL's own figures, plots, the report."""
