@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha1
+from ipaddress import ip_address
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -35,6 +36,7 @@ Argument: TypeAlias = bytes | str | int
 MAX_REPLY = 1024 * 1024  # bytes; more is no answer to anything we ask
 MAX_ITEMS = 64
 MAX_DEPTH = 2
+FAIR_SECONDS = 0.05  # a server that had less time to answer is not said to have failed
 
 
 class Unavailable(Exception):
@@ -43,6 +45,10 @@ class Unavailable(Exception):
 
 class _Refused(Exception):
     """An error reply: out of memory, loading, no such script."""
+
+
+class _Late(TimeoutError):
+    """The time is up, and Redis is not to blame: this thread did not get its turn."""
 
 
 class _Nonsense(ValueError):
@@ -75,6 +81,8 @@ def ask(script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> R
         raise Unavailable
     try:
         reply = _wire(url).run(script, keys, arguments, begun + seconds)
+    except _Late as error:
+        raise Unavailable from error
     except (OSError, ValueError, _Refused) as error:
         if breaker.trip():
             log.warning("redis.failed", extra={"error": _described(error)})
@@ -127,6 +135,7 @@ class Wire:
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._deadline = 0.0
+        self._answering = False  # some of the answer has come
 
     def run(
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], deadline: float
@@ -176,6 +185,7 @@ class Wire:
         assert self._socket is not None
         if self._buffer:
             raise _Nonsense  # an answer to nothing that was asked
+        self._answering = False
         self._socket.settimeout(self._left())
         self._socket.sendall(_packed(parts))
         return self._reply()
@@ -183,7 +193,7 @@ class Wire:
     def _left(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError
+            raise _Late
         return left
 
     # Reading
@@ -230,13 +240,16 @@ class Wire:
     def _receive(self) -> None:
         assert self._socket is not None
         # What has arrived by the deadline counts, though this thread had to wait for its turn to look.
-        self._socket.settimeout(max(0.0, self._deadline - time.monotonic()))
+        patience = max(0.0, self._deadline - time.monotonic())
+        self._socket.settimeout(patience)
         try:
             received = self._socket.recv(65536)
-        except BlockingIOError:
-            raise TimeoutError from None
+        except (BlockingIOError, TimeoutError):
+            is_fair = patience >= FAIR_SECONDS or self._answering
+            raise (TimeoutError if is_fair else _Late) from None
         if not received:
             raise ConnectionResetError
+        self._answering = True
         self._buffer += received
 
     # Connecting
@@ -276,6 +289,8 @@ class Wire:
 
     def _addresses(self, host: str, port: int) -> list[tuple[str, int]]:
         """Look a name up on another thread: nothing else bounds the resolver's time."""
+        with suppress(ValueError):
+            return [(str(ip_address(host)), port)]
         found: list[tuple[str, int]] = []
 
         def look_up() -> None:
