@@ -34,13 +34,21 @@ class Deadlined:
     def __init__(self, plain: Any) -> None:
         self._plain = plain
         self.deadline: float | None = None
+        self.patience = 0.0  # seconds that the last read or write had
+        self.is_answering = False  # something was read since `until` was called
+
+    def until(self, deadline: float) -> None:
+        """Begin a call that ends by this moment (time.monotonic())."""
+        self.deadline, self.is_answering = deadline, False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plain, name)
 
     def recv(self, *args: Any) -> Any:
         self._arm()
-        return self._plain.recv(*args)
+        received = self._plain.recv(*args)
+        self.is_answering = True
+        return received
 
     def recv_into(self, *args: Any) -> Any:
         self._arm()
@@ -52,7 +60,8 @@ class Deadlined:
 
     def _arm(self) -> None:
         if self.deadline is not None:
-            self._plain.settimeout(max(0.001, self.deadline - time.monotonic()))
+            self.patience = max(0.001, self.deadline - time.monotonic())
+            self._plain.settimeout(self.patience)
 
 
 class Bounded:

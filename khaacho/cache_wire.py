@@ -33,8 +33,15 @@ Reply: TypeAlias = "bytes | int | list[Reply] | None"
 Argument: TypeAlias = bytes | str | int
 
 
+FAIR_SECONDS = 0.05  # a server that had less time to answer is not said to have failed
+
+
 class Unavailable(Exception):
     """Redis does not answer in time, refuses, or talks nonsense; do without it."""
+
+
+class _Late(Exception):
+    """The time is up, and Redis is not to blame: this thread did not get its turn."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ def ask(script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> R
         raise Unavailable
     try:
         reply = _wire(url).run(script, keys, arguments, begun + seconds)
+    except _Late as error:
+        raise Unavailable from error
     except (OSError, ValueError, RecursionError, exceptions.RedisError) as error:
         if breaker.trip():
             log.warning("redis.failed", extra={"error": type(error).__name__})
@@ -109,10 +118,10 @@ class _ByDeadline:
     def _connect(self) -> Any:
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise exceptions.TimeoutError("No time is left to connect in.")
+            raise _Late
         self.socket_connect_timeout = self.socket_timeout = left
         opened = Deadlined(super()._connect())  # type: ignore[misc] # of the class beside
-        opened.deadline = self.deadline
+        opened.until(self.deadline)
         return opened
 
 
@@ -138,6 +147,7 @@ class Wire:
         self.url = url
         self.pid = os.getpid()
         self.space = ""
+        self._is_at_rest = True  # nothing is on its way
         options = {k: v for k, v in parse_url(url).items() if k != "connection_class"}  # type: ignore[no-untyped-call]
         self._connection = _KINDS.get(urlsplit(url).scheme, _Plain)(
             **options, protocol=2, retry=Retry(NoBackoff(), 0), lib_name=None, lib_version=None
@@ -148,13 +158,18 @@ class Wire:
     ) -> Reply:
         """Return the script's reply by `deadline` (time.monotonic()).
 
-        Raises OSError, ValueError, RecursionError, RedisError.
+        Raises _Late, OSError, ValueError, RecursionError, RedisError.
         """
         try:
             return self._run(script, keys, arguments, deadline)
-        except BaseException:
-            self.close()
+        except exceptions.TimeoutError as error:
+            opened = self._connection._sock
+            if opened and opened.patience < FAIR_SECONDS and not opened.is_answering:
+                raise _Late from error
             raise
+        finally:
+            if not self._is_at_rest:
+                self.close()
 
     def close(self) -> None:
         self._connection.disconnect()
@@ -166,20 +181,23 @@ class Wire:
         self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], deadline: float
     ) -> Reply:
         was_open = self._connection._sock is not None
+        self._is_at_rest = False
         self._open(deadline)
         try:
-            return self._evaluated(script, keys, arguments)
+            reply = self._evaluated(script, keys, arguments)
         except exceptions.ConnectionError:
             if not was_open:
                 raise
             self.close()  # the server restarted while the connection was idle
             self._open(deadline)
-            return self._evaluated(script, keys, arguments)
+            reply = self._evaluated(script, keys, arguments)
+        self._is_at_rest = True
+        return reply
 
     def _open(self, deadline: float) -> None:
         self._connection.deadline = deadline
         if self._connection._sock is not None:
-            self._connection._sock.deadline = deadline
+            self._connection._sock.until(deadline)
             return
         self._connection.connect()
         about = self._call("INFO", "server")
