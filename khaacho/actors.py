@@ -35,6 +35,33 @@ class Actor:
 SYSTEM = Actor(user_id=None, role=None, name="system")
 
 
+# A statement that begins `WITH {ACTING}` names the actor on its way; it must select
+# `acting.is_active`, which goes to `require_active`. One condition, so that no part is left out.
+ACTING = (
+    "acting AS MATERIALIZED (SELECT set_config('khaacho.actor', %(actor_name)s, true) IS NOT NULL"
+    " AND set_config('khaacho.reason', %(actor_reason)s, true) IS NOT NULL"
+    " AND coalesce((SELECT u.is_active AND u.deleted_at IS NULL FROM users u"
+    " WHERE u.id = %(actor_id)s), %(actor_id)s IS NULL) AS is_active)"
+)
+
+
+def acting(actor: Actor, reason: str = "") -> dict[str, str | int | None]:
+    """Return the parameters of ACTING. Raises TransactionManagementError outside a transaction."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("an actor is named within a transaction")
+    return {
+        "actor_name": str(actor.user_id or ""),
+        "actor_reason": reason[:500],
+        "actor_id": actor.user_id,
+    }
+
+
+def require_active(is_active: bool) -> None:
+    """Raise AccountInactive unless the statement that named the actor found the user active."""
+    if not is_active:
+        raise AccountInactive
+
+
 def act(actor: Actor, reason: str = "") -> None:
     """Name the actor to the database for the rest of this transaction: the audit triggers read it.
 
@@ -42,16 +69,9 @@ def act(actor: Actor, reason: str = "") -> None:
     up to five minutes, and in that time must not move money, stock or state.
     Raises AccountInactive.
     """
-    if not connection.in_atomic_block:
-        raise transaction.TransactionManagementError("act() outside a transaction")
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('khaacho.actor', %s, true), set_config('khaacho.reason', %s, true),"
-            " coalesce((SELECT is_active AND deleted_at IS NULL FROM users WHERE id = %s), %s)",
-            [str(actor.user_id or ""), reason[:500], actor.user_id, actor.user_id is None],
-        )
-        if not cursor.fetchone()[2]:
-            raise AccountInactive
+        cursor.execute(f"WITH {ACTING} SELECT is_active FROM acting", acting(actor, reason))
+        require_active(cursor.fetchone()[0])
 
 
 def require_staff(actor: Actor) -> None:

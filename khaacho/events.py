@@ -4,7 +4,7 @@ An event is a frozen dataclass in its publisher's `events.py`, past tense, ids a
 A handler is a dotted path in the subscriber's `handlers.py`; it is idempotent and receives the event.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -46,13 +46,16 @@ def publish(*facts: Event) -> None:
 
     Raises TransactionManagementError outside a transaction, whether or not anyone subscribed.
     """
-    jobs.enqueue_many(
-        [
-            (kind, {"kind": kind, "event": asdict(fact)}, fact.reference)
-            for fact in facts
-            for kind in _subscribers.get(type(fact).__name__, ())
-        ]
-    )
+    jobs.insert(jobs_of(*facts))
+
+
+def jobs_of(*facts: Event) -> list[jobs.NewJob]:
+    """Return the jobs that publishing inserts, for the statement that writes the fact itself."""
+    return [
+        jobs.NewJob(kind, {"kind": kind, "event": vars(fact)}, fact.reference)
+        for fact in facts
+        for kind in _subscribers.get(type(fact).__name__, ())
+    ]
 
 
 def deliver(*, kind: str, event: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ class KhaachoError(Exception):
     status = 422
     # Called once by whoever rolled the verb's transaction back: keeps what must outlive the refusal.
     after_rollback: Callable[[], None] | None = None
+    # What the verb had read was overtaken before it was locked: a new transaction may well succeed.
+    is_stale = False
 
     def __init__(self, message: str = "", **extra: object) -> None:
         self.message = message or (self.__doc__ or "").strip()

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -161,28 +161,60 @@ def enqueue(
     return int(job_id)
 
 
+class NewJob(NamedTuple):
+    """Work to insert. A `dedupe_key` here is one that no open job can have: of a row just made."""
+
+    kind: str
+    args: dict[str, Any]
+    reference: str = ""
+    dedupe_key: str | None = None
+
+
+# Also a part of the statement that writes the fact: bind `parameters`, then `announce` what it returns.
+INSERT_MANY = (
+    "INSERT INTO jobs (queue, kind, args, reference, dedupe_key, request_id, run_after, published_at)"
+    " SELECT q, k, a, r, d, %(job_request_id)s, statement_timestamp(), statement_timestamp()"
+    " FROM unnest(%(job_queues)s::text[], %(job_kinds)s::text[], %(job_args)s::jsonb[],"
+    " %(job_references)s::text[], %(job_keys)s::text[]) AS j (q, k, a, r, d)"
+    " RETURNING id"
+)
+
+
+def parameters(new: Sequence[NewJob]) -> dict[str, Any]:
+    """Return what INSERT_MANY binds. Raises KeyError for an unknown kind."""
+    return {
+        "job_request_id": logs.request_id.get(),
+        "job_queues": [_kinds[job.kind].queue.value for job in new],
+        "job_kinds": [job.kind for job in new],
+        "job_args": [json.dumps(job.args) for job in new],
+        "job_references": [job.reference for job in new],
+        "job_keys": [job.dedupe_key for job in new],
+    }
+
+
+def announce(new: Sequence[NewJob], ids: Iterable[int]) -> None:
+    """Publish on commit the pointers of jobs that INSERT_MANY inserted; `ids` in their order."""
+    _publish_on_commit(
+        [
+            _pointer(job_id, _kinds[job.kind].queue.value, job.kind)
+            for job, job_id in zip(new, ids, strict=True)
+        ]
+    )
+
+
 def enqueue_many(kind_args: list[tuple[str, dict[str, Any], str]]) -> None:
     """Insert jobs `(kind, args, reference)` without dedupe keys in one statement; publish on commit.
 
     Raises TransactionManagementError outside a transaction, KeyError for an unknown kind.
     """
+    insert([NewJob(*each) for each in kind_args])
+
+
+def insert(new: Sequence[NewJob]) -> None:
+    """Insert jobs in one statement, none for none; publish on commit. Raises as `enqueue_many`."""
     _require_transaction()
-    if not kind_args:
-        return
-    rows = sql.fetch(
-        "INSERT INTO jobs (queue, kind, args, reference, request_id, run_after, published_at)"
-        " SELECT q, k, a, r, %s, statement_timestamp(), statement_timestamp()"
-        " FROM unnest(%s::text[], %s::text[], %s::jsonb[], %s::text[]) AS j (q, k, a, r)"
-        " RETURNING id, queue, kind",
-        [
-            logs.request_id.get(),
-            [_kinds[kind].queue.value for kind, _, _ in kind_args],
-            [kind for kind, _, _ in kind_args],
-            [Jsonb(args) for _, args, _ in kind_args],
-            [reference for _, _, reference in kind_args],
-        ],
-    )
-    _publish_on_commit([_pointer(*row) for row in rows])
+    if new:
+        announce(new, [row[0] for row in sql.fetch(INSERT_MANY, parameters(new))])
 
 
 def _require_transaction() -> None:

@@ -1,15 +1,17 @@
 """Questions about orders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
+from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from credit import selectors as credit
 from credit.models import CreditAccount, Retailer
 from khaacho import sql
-from khaacho.actors import Actor
+from khaacho.actors import ACTING, Actor
 from khaacho.money import ZERO, LineAmounts, line_amounts
 from orders.models import Order, OrderItem
 from orders.routing import Candidate
@@ -17,7 +19,10 @@ from orders.routing import Candidate
 
 @dataclass(frozen=True)
 class OfferedLine:
-    """One wanted product as one vendor offers it now; prices in NPR without VAT, quantities in packs."""
+    """One wanted product as one vendor offers it now; prices in NPR without VAT, quantities in packs.
+
+    Made of one row of OFFERED.
+    """
 
     product_id: int
     offer_id: int
@@ -31,7 +36,7 @@ class OfferedLine:
     min_quantity: int
     max_quantity: int
 
-    @property
+    @cached_property
     def amounts(self) -> LineAmounts:
         return line_amounts(self.quantity, self.unit_price, self.tax_rate)
 
@@ -43,32 +48,34 @@ class Basket:
     vendor_id: int
     lines: tuple[OfferedLine, ...]
 
-    @property
+    @cached_property
     def subtotal(self) -> Decimal:
         return sum((line.amounts.net for line in self.lines), ZERO)
 
-    @property
+    @cached_property
     def tax_amount(self) -> Decimal:
         return sum((line.amounts.tax for line in self.lines), ZERO)
 
-    @property
+    @cached_property
     def total(self) -> Decimal:
         return self.subtotal + self.tax_amount
 
-    @property
+    @cached_property
     def coverage(self) -> float:
         """The smallest of available / quantity over the lines."""
         return min(line.available / line.quantity for line in self.lines)
 
 
 OFFERED = (
-    "SELECT w.product_id, o.id, o.vendor_id, p.name, p.sku, w.quantity, o.vendor_price, p.tax_rate,"
-    " o.stock - o.reserved, p.min_quantity, p.max_quantity"
+    "SELECT w.product_id, o.id AS offer_id, o.vendor_id, p.name, p.sku, w.quantity, o.vendor_price,"
+    " p.tax_rate, o.stock - o.reserved AS available, p.min_quantity, p.max_quantity"
     " FROM unnest(%(products)s::bigint[], %(quantities)s::int[]) AS w (product_id, quantity)"
     " JOIN products p ON p.id = w.product_id AND p.is_active AND p.deleted_at IS NULL"
     " JOIN vendor_products o ON o.product_id = p.id AND o.is_available AND o.deleted_at IS NULL"
     " JOIN vendors v ON v.id = o.vendor_id AND v.is_approved AND NOT v.is_blocked AND v.deleted_at IS NULL"
 )
+
+ONLY_VENDOR = " WHERE o.vendor_id = %(vendor)s"
 
 
 def baskets(quantities: Mapping[int, int], *, vendor_id: int | None = None) -> list[Basket]:
@@ -76,16 +83,21 @@ def baskets(quantities: Mapping[int, int], *, vendor_id: int | None = None) -> l
 
     Lines come in product order. One statement.
     """
-    products = sorted(quantities)
-    only = " WHERE o.vendor_id = %(vendor)s" if vendor_id is not None else ""
-    rows = sql.fetch(
-        f"{OFFERED}{only} ORDER BY o.vendor_id, w.product_id",
-        {
-            "products": products,
-            "quantities": [quantities[p] for p in products],
-            "vendor": vendor_id,
-        },
+    only = ONLY_VENDOR if vendor_id is not None else ""
+    return _by_vendor(
+        sql.fetch(
+            f"{OFFERED}{only} ORDER BY o.vendor_id, w.product_id",
+            {**_wanted(quantities), "vendor": vendor_id},
+        )
     )
+
+
+def _wanted(quantities: Mapping[int, int]) -> dict[str, list[int]]:
+    products = sorted(quantities)
+    return {"products": products, "quantities": [quantities[p] for p in products]}
+
+
+def _by_vendor(rows: Iterable[Sequence[Any]]) -> list[Basket]:
     by_vendor: dict[int, list[OfferedLine]] = {}
     for row in rows:
         line = OfferedLine(*row)
@@ -126,24 +138,96 @@ class Standing:
         return max(free, ZERO)
 
 
+SHOP = (
+    "SELECT r.is_approved, r.is_blocked, r.blocked_reason, r.credit_limit,"
+    " r.outstanding_debt + r.reserved_credit AS platform_exposure,"
+    " EXISTS (SELECT FROM orders o WHERE o.retailer_id = r.id AND o.due_date IS NOT NULL"
+    " AND o.due_amount > 0"
+    " AND o.due_date < (now() AT TIME ZONE 'Asia/Kathmandu')::date - %(hold)s::int) AS has_late_due"
+    " FROM retailers r WHERE r.id = %(retailer)s AND r.deleted_at IS NULL"
+)
+ACCOUNT = "a.id, a.credit_limit, coalesce(a.balance + a.reserved, 0), coalesce(a.is_frozen, false)"
+
+
 def standing(*, retailer_id: int, vendor_id: int | None, hold_days: int) -> Standing | None:
     """Return the retailer's standing, or None when there is no such retailer. One statement.
 
     `has_late_due`: an invoice is more than `hold_days` days past its due date (Kathmandu's calendar).
     """
     row = sql.fetch_one(
-        "SELECT r.is_approved, r.is_blocked, r.blocked_reason, r.credit_limit,"
-        " r.outstanding_debt + r.reserved_credit,"
-        " EXISTS (SELECT FROM orders o WHERE o.retailer_id = r.id AND o.due_date IS NOT NULL"
-        " AND o.due_amount > 0"
-        " AND o.due_date < (now() AT TIME ZONE 'Asia/Kathmandu')::date - %(hold)s::int),"
-        " a.id, a.credit_limit, coalesce(a.balance + a.reserved, 0), coalesce(a.is_frozen, false)"
-        " FROM retailers r LEFT JOIN credit_accounts a"
-        " ON a.retailer_id = r.id AND a.vendor_id = %(vendor)s"
-        " WHERE r.id = %(retailer)s AND r.deleted_at IS NULL",
+        f"WITH shop AS ({SHOP}) SELECT shop.*, {ACCOUNT} FROM shop LEFT JOIN credit_accounts a"
+        " ON a.retailer_id = %(retailer)s AND a.vendor_id = %(vendor)s",
         {"retailer": retailer_id, "vendor": vendor_id, "hold": hold_days},
     )
     return Standing(*row) if row else None
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """All that decides an order, as one statement read it: nothing is locked, nothing is certain.
+
+    `order_id` is the id that the order will have. `accounts` are by vendor, of baskets alone.
+    """
+
+    is_active: bool
+    order_id: int
+    shop: Sequence[Any] | None
+    baskets: Sequence[Basket]
+    accounts: Mapping[int, Sequence[Any]]
+
+    def standing(self, vendor_id: int) -> Standing | None:
+        """Return the retailer's standing towards a basket's vendor, or None: no such retailer."""
+        return Standing(*self.shop, *self.accounts[vendor_id]) if self.shop else None
+
+    def has_account(self, vendor_id: int) -> bool:
+        return self.accounts[vendor_id][0] is not None
+
+
+PROSPECT = (
+    f"WITH {ACTING}, fresh AS MATERIALIZED (SELECT nextval('orders_id_seq') AS id),"
+    f" shop AS MATERIALIZED ({SHOP}), offered AS ({OFFERED}{{only}})"
+    f" SELECT acting.is_active, fresh.id, shop.*, {ACCOUNT}, offered.* FROM acting CROSS JOIN fresh"
+    " LEFT JOIN shop ON true LEFT JOIN offered ON true LEFT JOIN credit_accounts a"
+    " ON a.retailer_id = %(retailer)s AND a.vendor_id = offered.vendor_id"
+    " ORDER BY offered.vendor_id, offered.product_id"
+)
+PROSPECT_OF_ANY, PROSPECT_OF_VENDOR = PROSPECT.format(only=""), PROSPECT.format(only=ONLY_VENDOR)
+SHOP_AT, ACCOUNT_AT, LINE_AT = 2, 8, 12  # where the parts of a row begin
+
+
+def prospect(
+    quantities: Mapping[int, int],
+    *,
+    retailer_id: int,
+    vendor_id: int | None,
+    hold_days: int,
+    acting: Mapping[str, str | int | None],
+) -> Prospect:
+    """Name the actor and return what decides an order of `quantities` (product id → packs).
+
+    See `baskets` and `standing`. One statement, with a line for each offered product.
+    """
+    statement = PROSPECT_OF_VENDOR if vendor_id is not None else PROSPECT_OF_ANY
+    rows = sql.fetch(
+        statement,
+        {
+            **_wanted(quantities),
+            **acting,
+            "retailer": retailer_id,
+            "vendor": vendor_id,
+            "hold": hold_days,
+        },
+    )
+    is_active, order_id, *_ = rows[0]
+    shop = rows[0][SHOP_AT:ACCOUNT_AT]
+    lines = [row for row in rows if row[LINE_AT] is not None]
+    return Prospect(
+        is_active,
+        order_id,
+        shop if shop[0] is not None else None,
+        _by_vendor(row[LINE_AT:] for row in lines),
+        {row[LINE_AT + 2]: row[ACCOUNT_AT:LINE_AT] for row in lines},
+    )
 
 
 CANDIDATES = (

@@ -44,7 +44,7 @@ def reserve(
 ) -> Exposure:
     """Promise `amount` NPR of credit to an open order, within the platform's and the account's limit.
 
-    Locks retailer, then account. With `approved` an unused CreditApproval must cover the excess (the
+    The pair's account is opened when it has none. One statement. Locks retailer, then account. With `approved` an unused CreditApproval must cover the excess (the
     triggers look). The transaction must be rolled back on CreditLimitExceeded and AccountFrozen.
     """
     row = sql.fetch_one(
@@ -52,9 +52,10 @@ def reserve(
         " WHERE id = %(retailer)s"
         " AND (%(approved)s OR outstanding_debt + reserved_credit + %(amount)s <= credit_limit)"
         " RETURNING id, outstanding_debt + reserved_credit AS exposure, credit_limit),"
-        " a AS (UPDATE credit_accounts c SET reserved = c.reserved + %(amount)s FROM r"
-        " WHERE c.retailer_id = r.id AND c.vendor_id = %(vendor)s AND NOT c.is_frozen"
-        " AND (%(approved)s OR c.credit_limit IS NULL"
+        " a AS (INSERT INTO credit_accounts AS c (retailer_id, vendor_id, payment_terms_days, reserved)"
+        " SELECT r.id, %(vendor)s, 30, %(amount)s FROM r"
+        " ON CONFLICT (retailer_id, vendor_id) DO UPDATE SET reserved = c.reserved + %(amount)s"
+        " WHERE NOT c.is_frozen AND (%(approved)s OR c.credit_limit IS NULL"
         " OR c.balance + c.reserved + %(amount)s <= c.credit_limit)"
         " RETURNING c.balance + c.reserved AS exposure, c.credit_limit)"
         " SELECT r.exposure, r.credit_limit, a.exposure, a.credit_limit FROM r CROSS JOIN a",

@@ -29,11 +29,13 @@ from khaacho.exceptions import (
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
     Invalid,
+    KhaachoError,
     RequestInProgress,
 )
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
+ATTEMPTS = 3  # of a request whose reads were overtaken
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 Method = TypeVar("Method", bound=Callable[..., HttpResponseBase])
@@ -62,7 +64,7 @@ def once(
     """Run the handler, or give the answer that this caller's key was given before.
 
     Without a key the handler runs as it is. With one it runs inside a transaction, which an answer
-    other than 2xx rolls back. Raises IdempotencyKeyMissing, IdempotencyKeyReused (422),
+    other than 2xx rolls back; an error that `is_stale` begins a new one, the key included. Raises IdempotencyKeyMissing, IdempotencyKeyReused (422),
     RequestInProgress (409), Invalid for a key that is not 1-128 visible ASCII characters.
     """
     key = request.headers.get(HEADER)
@@ -72,10 +74,20 @@ def once(
         return handler()
     if not _KEY.fullmatch(key):
         raise Invalid(f"{HEADER} must be 1 to 128 visible ASCII characters.")
+    for attempts_left in reversed(range(ATTEMPTS)):
+        try:
+            with transaction.atomic():
+                return _once(request, key, handler)
+        except KhaachoError as error:
+            if not (error.is_stale and attempts_left):
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _once(request: Request, key: str, handler: Callable[[], HttpResponseBase]) -> HttpResponseBase:
     user_id = caller(request).user_id
-    with transaction.atomic():
-        claimed = _claim(user_id, key, fingerprint(request))
-        return _answer(claimed, handler) if claimed else _replay(user_id, key, request)
+    claimed = _claim(user_id, key, fingerprint(request))
+    return _answer(claimed, handler) if claimed else _replay(user_id, key, request)
 
 
 def fingerprint(request: Request) -> str:

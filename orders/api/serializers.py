@@ -20,7 +20,7 @@ from khaacho.money import ZERO
 from orders.enums import PaymentTerms
 from orders.models import Order, OrderItem, OrderStatusLog
 from orders.selectors import Ageing, Basket, CreditSummary
-from orders.services.placing import MAX_LINES
+from orders.services.requests import MAX_LINES
 
 
 class LineSerializer(Serializer):

@@ -67,8 +67,8 @@ class OrderList(ListAPIView[Order]):
         actor = caller(request)
         permissions.require(actor, "orders.place_order")
         wanted = order_request(validated(OrderRequestSerializer, request), actor)
-        order = services.place_order(wanted, actor=actor)
-        return Response(OrderSerializer(_shown(order.pk, actor)).data, status=201)
+        order = services.place_order_here(wanted, actor=actor)
+        return Response(OrderSerializer(order).data, status=201)
 
 
 class OrderDetail(RetrieveAPIView[Order]):

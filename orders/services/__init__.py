@@ -3,7 +3,9 @@
 from orders.services.closing import cancel_order, complete_order
 from orders.services.credit_desk import approve_refusal, decline_refusal
 from orders.services.fulfilment import deliver_order, dispatch_order, pack_order, send_out_order
-from orders.services.placing import Line, OrderRequest, Quote, place_order, quote_order
+from orders.services.placing import place_order, place_order_here
+from orders.services.quoting import Quote, quote_order
+from orders.services.requests import Line, OrderRequest
 from orders.services.routing import (
     accept_order,
     expire_acceptance,
@@ -29,6 +31,7 @@ __all__ = [
     "mark_overdue",
     "pack_order",
     "place_order",
+    "place_order_here",
     "quote_order",
     "reject_order",
     "reroute_order",

@@ -10,7 +10,9 @@ from khaacho.exceptions import Conflict, Invalid, NotFound, Refused
 from orders.enums import OrderSource, RefusalState
 from orders.exceptions import AlreadyDecided
 from orders.models import Order, OrderRefusal
-from orders.services.placing import OrderRequest, find_basket, place_order
+from orders.services.baskets import find_basket
+from orders.services.placing import place_order
+from orders.services.requests import OrderRequest
 
 APPROVABLE = ("credit_limit_exceeded", "credit_on_hold")
 

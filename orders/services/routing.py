@@ -188,7 +188,6 @@ def _move_credit(order: Order, basket: Basket) -> dict[str, Decimal | None]:
     if order.payment_terms == PaymentTerms.CASH:
         return {}
     credit.release(retailer_id=order.retailer_id, vendor_id=order.vendor_id, amount=order.total)
-    credit.open_account(retailer_id=order.retailer_id, vendor_id=basket.vendor_id)
     exposure = credit.reserve(
         retailer_id=order.retailer_id, vendor_id=basket.vendor_id, amount=basket.total
     )

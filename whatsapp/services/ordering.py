@@ -15,7 +15,7 @@ from orders.enums import OrderSource, PaymentTerms
 from orders.models import Order
 from orders.selectors import Basket
 from orders.services import Line, OrderRequest, Quote
-from orders.services.placing import MAX_LINES
+from orders.services.requests import MAX_LINES
 from vendors.models import Vendor
 from whatsapp import parsing, payloads, selectors, wording
 from whatsapp.enums import Direction
