@@ -11,6 +11,7 @@ from bench.harness.figures import compare, header
 from bench.harness.findings import Bench, Findings, Table
 from bench.harness.results import Result, Rule
 from khaacho import sql
+from monitoring.invariants import INVARIANTS, run_invariants
 
 OURS, REFERENCE = "/api/v1/orders/", "/reference/orders/"
 LINES = (1, 3, 100)
@@ -160,15 +161,9 @@ def _fight_over(market: Market, server: servers.Server) -> tuple[int, int]:
 
 
 def _oversold() -> int:
-    """Count offers that promise more than there is, or other than their open orders say."""
-    row = sql.fetch_one(
-        "SELECT count(*) FROM vendor_products o LEFT JOIN (SELECT i.offer_id, sum(i.quantity) AS packs"
-        " FROM order_items i JOIN orders o ON o.id = i.order_id AND o.status IN ('PLACED', 'PENDING',"
-        " 'ACCEPTED', 'PACKING', 'DISPATCHED', 'OUT_FOR_DELIVERY') GROUP BY 1) open ON open.offer_id = o.id"
-        " WHERE o.reserved > o.stock OR o.reserved <> coalesce(open.packs, 0)"
-    )
-    assert row
-    return int(row[0])
+    """Count offers that promise more than there is, or other than their orders say."""
+    (rule,) = (i for i in INVARIANTS if i.name == "offer_reserved_is_undispatched")
+    return run_invariants([rule])[0].violations
 
 
 def _deadlocks() -> int:
