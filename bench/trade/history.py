@@ -81,32 +81,7 @@ def steps() -> list[Path]:
     return sorted((HERE / "sql").glob("*.sql"))
 
 
-def write(options: Options, passwords: Passwords, done: Callable[[str], None]) -> None:
-    """Write people, catalogue and history in the caller's transaction; `done` hears of each step.
-
-    Holds SHARE ROW EXCLUSIVE locks on the tables of orders and payments until the commit.
-    """
-    sql.fetch(
-        "SELECT set_config('statement_timeout', '0', true), set_config('work_mem', '128MB', true),"
-        " set_config('jit', 'off', true), set_config('khaacho.trade_seed', %s, true),"
-        " set_config('idle_in_transaction_session_timeout', '0', true)",
-        [str(options.seed)],
-    )
-    for kind in COLUMNS:
-        _import(kind, options.data / f"{kind}s.csv")
-    done("read the catalogue and people")
-    _make_world(options, passwords)
-    done("hash passwords")
-    _switch_triggers("DISABLE")
-    for step in steps():
-        _run(step)
-        done(step.stem[3:].replace("_", " "))
-    sql.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    _switch_triggers("ENABLE")
-    done("check constraints")
-
-
-def _import(kind: str, path: Path) -> None:
+def import_csv(kind: str, path: Path) -> None:
     """Copy a CSV into the temporary table import_<kind>, numbered in the order of its lines."""
     columns = COLUMNS[kind]
     with path.open(newline="", encoding="utf-8") as file:
@@ -127,6 +102,31 @@ def _import(kind: str, path: Path) -> None:
         with cursor.copy(statement) as copy:
             copy.write(path.read_bytes())
     sql.execute(f"ANALYZE import_{kind}")
+
+
+def write(options: Options, passwords: Passwords, done: Callable[[str], None]) -> None:
+    """Write people, catalogue and history in the caller's transaction; `done` hears of each step.
+
+    Holds SHARE ROW EXCLUSIVE locks on the tables of orders and payments until the commit.
+    """
+    sql.fetch(
+        "SELECT set_config('statement_timeout', '0', true), set_config('work_mem', '128MB', true),"
+        " set_config('jit', 'off', true), set_config('khaacho.trade_seed', %s, true),"
+        " set_config('idle_in_transaction_session_timeout', '0', true)",
+        [str(options.seed)],
+    )
+    for kind in COLUMNS:
+        import_csv(kind, options.data / f"{kind}s.csv")
+    done("read the catalogue and people")
+    _make_world(options, passwords)
+    done("hash passwords")
+    _switch_triggers("DISABLE")
+    for step in steps():
+        _run(step)
+        done(step.stem[3:].replace("_", " "))
+    sql.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    _switch_triggers("ENABLE")
+    done("check constraints")
 
 
 def _make_world(options: Options, passwords: Passwords) -> None:

@@ -1,0 +1,176 @@
+"""A trade of N orders, for the planner and for measuring: set-based SQL into an empty, migrated database.
+
+Steps are the files of sql/, in order. The same scale, seed and moment make the same trade; it holds every
+invariant of `manage.py verify`, the ledger's hash chain included.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import connection, transaction
+
+from bench.scale import bulk, demand
+from bench.trade import history
+from khaacho import sql
+
+HERE = Path(__file__).parent
+TABLES = (
+    "users",
+    "vendors",
+    "products",
+    "vendor_products",
+    "retailers",
+    "credit_accounts",
+    "credit_ledgers",
+    "credit_scores",
+    "orders",
+    "order_items",
+    "order_status_logs",
+    "vendor_order_acceptances",
+    "order_refusals",
+    "invoice_counters",
+    "payments",
+    "payment_allocations",
+    "payment_reminders",
+    "whatsapp_conversations",
+    "whatsapp_messages",
+    "jobs",
+    "idempotency_keys",
+    "audit_logs",
+    "alerts",
+)
+# Ids and numbers are given; their sequences go on from there.
+NUMBERS = {
+    "order_number_seq": "orders",
+    "payment_number_seq": "payments",
+    "ledger_number_seq": "credit_ledgers",
+    "vendor_code_seq": "vendors",
+    "retailer_code_seq": "retailers",
+}
+
+
+class NotEmpty(Exception):
+    """This database holds a trade already; a scale is loaded into an empty one."""
+
+
+def _between(low: int, value: int, high: int) -> int:
+    return max(low, min(value, high))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much trade. Sizes left at 0 follow from the orders.
+
+    `owing` is the share of delivered orders that are not paid, `hot_account` the number of entries that one
+    account has at least, `baskets` a file that the skew of demand is taken from instead of the facts kept here.
+    """
+
+    orders: int
+    seed: int = 7
+    products: int = 0
+    retailers: int = 0
+    vendors: int = 0
+    owing: float = 0.08
+    hot_account: int = 0
+    baskets: Path | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of orders, products, retailers and vendors."""
+        return {
+            "orders": self.orders,
+            "products": self.products or _between(1_000, self.orders // 10, 100_000),
+            "retailers": self.retailers or _between(200, self.orders // 25, 50_000),
+            "vendors": self.vendors or _between(40, self.orders // 200, 2_000),
+        }
+
+
+def steps() -> list[Path]:
+    """The files to run, in order."""
+    return sorted((HERE / "sql").glob("*.sql"))
+
+
+def load(options: Scale, done: Callable[[str], None]) -> None:
+    """Load the trade in one transaction, then VACUUM (ANALYZE) its tables; `done` hears of each step.
+
+    Not for use inside a transaction. Raises NotEmpty.
+    """
+    with transaction.atomic():
+        _settle()
+        if sql.fetch("SELECT FROM users LIMIT 1") or sql.fetch("SELECT FROM orders LIMIT 1"):
+            raise NotEmpty
+        _prepare(options)
+        done("people and goods to draw from")
+        with bulk.bare(TABLES) as rebuild:
+            for step in steps():
+                _run(step)
+                done(step.stem[3:].replace("_", " "))
+            for statement in rebuild:
+                sql.execute(statement)
+            done("indexes and foreign keys")
+        _set_sequences()
+    for table in TABLES:  # the default connection commits each: VACUUM is refused in a transaction
+        sql.execute(f"VACUUM (ANALYZE) {table}")
+    done("vacuum and analyze")
+
+
+def _settle() -> None:
+    sql.fetch(
+        "SELECT set_config(name, value, true) FROM (VALUES ('statement_timeout', '0'),"
+        " ('lock_timeout', '30s'), ('idle_in_transaction_session_timeout', '0'), ('jit', 'off'),"
+        " ('work_mem', '256MB'), ('maintenance_work_mem', '512MB'), ('synchronous_commit', 'off')"
+        ") AS setting (name, value)"
+    )
+
+
+def _prepare(options: Scale) -> None:
+    """Make what the steps read: words to draw from, plan_world, functions of chance and demand."""
+    for kind in history.COLUMNS:
+        history.import_csv(kind, history.DATA / f"{kind}s.csv")
+    sql.execute(
+        "CREATE TEMP TABLE plan_world ON COMMIT DROP AS"
+        " SELECT now() AS loaded_at, now() - interval '730 days' AS opened_at, %(orders)s::bigint AS orders,"
+        " %(products)s::integer AS products, %(retailers)s::integer AS retailers, %(vendors)s::integer AS vendors,"
+        " (6 + %(orders)s / 100)::float8 AS under_way, %(owing)s::float8 AS owing,"
+        " %(hot)s::bigint AS hot_entries",
+        {**options.sizes, "owing": options.owing, "hot": options.hot_account},
+    )
+    chance = (HERE / "chance.sql").read_text(encoding="utf-8")
+    _execute(chance.replace("{seed}", str(int(options.seed))))
+    curves = demand.derive(options.baskets) if options.baskets else demand.facts()
+    for name, values in curves.items():
+        _execute(_curve(name, values))
+
+
+def _curve(name: str, values: Sequence[float]) -> str:
+    """Return a function that reads the curve at a share of 0 to below 1: ranks linearly between its points,
+    sizes by steps. Inlined where its argument is a column."""
+    points = f"'{{{','.join(map(str, values))}}}'::float8[]"
+    at = f"(u * {demand.STEPS})"
+    low = f"({points})[1 + floor{at}::integer]"
+    high = f"({points})[2 + floor{at}::integer]"
+    value = f"{low} + ({at} - floor{at}) * ({high} - {low})" if name in demand.RANKS else low
+    return (
+        f"CREATE OR REPLACE FUNCTION pg_temp.{name}(u float8) RETURNS float8 LANGUAGE sql IMMUTABLE"
+        f" PARALLEL SAFE AS $$ SELECT {value} $$"
+    )
+
+
+def _run(step: Path) -> None:
+    _execute(step.read_text(encoding="utf-8"))
+
+
+def _execute(text: str) -> None:
+    """Run statements as they stand: a per cent sign is the operator."""
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+
+
+def _set_sequences() -> None:
+    for table in TABLES:
+        sql.fetch(
+            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table} HAVING max(id) > 0"
+        )
+    for sequence, table in NUMBERS.items():
+        sql.fetch(f"SELECT setval('{sequence}', max(id)) FROM {table} HAVING max(id) > 0")
