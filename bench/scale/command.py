@@ -12,10 +12,8 @@ from rich.table import Table
 from bench.scale import demand, loading
 from khaacho import sql
 
-Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
 
-
-def add_load(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_load(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("load", help="fill an empty database with a trade of N orders")
     parser.add_argument("--orders", type=_positive, required=True, help="how many orders")
     parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same trade")
@@ -28,7 +26,7 @@ def add_load(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.set_defaults(run=_load)
 
 
-def add_demand(commands: "Commands[argparse.ArgumentParser]") -> None:
+def add_demand(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("demand", help="derive data/demand.csv from a file of baskets")
     parser.add_argument("baskets", type=Path)
     parser.set_defaults(run=_demand)

@@ -33,7 +33,7 @@ def derive(baskets: Path) -> Curves:
     """
     with baskets.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        if not BASKET_COLUMNS <= set(reader.fieldnames or ()):
+        if BASKET_COLUMNS.difference(reader.fieldnames or ()):
             raise ValueError(f"{baskets}: columns needed are {', '.join(sorted(BASKET_COLUMNS))}")
         lines = list(reader)
     if not lines:
@@ -73,4 +73,6 @@ def _ranks(counted: Counter[str]) -> list[float]:
 
 def _quantiles(values: Iterable[int]) -> list[float]:
     ordered = sorted(values)
-    return [ordered[min(len(ordered) - 1, step * len(ordered) // STEPS)] for step in range(STEPS + 1)]
+    return [
+        ordered[min(len(ordered) - 1, step * len(ordered) // STEPS)] for step in range(STEPS + 1)
+    ]
