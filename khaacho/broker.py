@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
+from celery.utils.nodenames import anon_nodename
 from django.conf import settings
 from kombu import Connection
 from kombu.pools import producers
+from kombu.utils.uuid import uuid
 
 log = logging.getLogger(__name__)
 
@@ -113,13 +115,37 @@ def _connection(url: str, timeout: float) -> Connection:
 
 
 def _send(pointer: Pointer, producer: Any) -> None:
+    """Publish what `run_job.apply_async` would: its message, made by Celery once, with a new id.
+
+    Making it anew costs Celery twice what publishing costs kombu.
+    """
+    form = _form(pointer.queue, pointer.soft_limit, pointer.hard_limit)
+    task_id = uuid()
+    args = (pointer.job_id,)
+    producer.publish(
+        (args, *form.body[1:]),
+        exchange="",
+        routing_key=pointer.queue,
+        serializer="json",
+        delivery_mode="persistent",
+        headers={**form.headers, "id": task_id, "root_id": task_id, "argsrepr": repr(args)},
+        **{**form.properties, "correlation_id": task_id},
+    )
+
+
+@cache
+def _form(queue: str, soft_limit: int, hard_limit: int) -> Any:
+    """Return Celery's own message of a `run_job` with these limits (seconds), for no job."""
     from khaacho.tasks import run_job  # noqa: PLC0415 - the task imports jobs, which imports this
 
-    run_job.apply_async(
-        args=(pointer.job_id,),
-        producer=producer,
-        queue=pointer.queue,
-        soft_time_limit=pointer.soft_limit,
-        time_limit=pointer.hard_limit,
-        retry=False,
+    return run_job.app.amqp.create_task_message(
+        "",
+        run_job.name,
+        args=(0,),
+        kwargs={},
+        soft_time_limit=soft_limit,
+        time_limit=hard_limit,
+        ignore_result=True,
+        reply_to=run_job.app.thread_oid,
+        origin=anon_nodename(),
     )

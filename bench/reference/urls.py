@@ -3,7 +3,8 @@
 from django.urls import include, path
 
 from bench.reference.desk import site
-from bench.reference.views import OrderViewSet, ProductViewSet
+from bench.reference.products import ProductViewSet
+from bench.reference.views import OrderViewSet
 
 urlpatterns = [
     path("", include("khaacho.urls")),

@@ -13,7 +13,8 @@ from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import idempotent
 from khaacho.api.permissions import IsRetailerOrStaff, IsVendorOrStaff, SignedIn
-from khaacho.api.verbs import Body, Verb, validated
+from khaacho.api.serializers import ready
+from khaacho.api.verbs import Body, Verb
 from khaacho.exceptions import Invalid, NotFound
 from orders import selectors, services
 from orders.api.filters import OrderFilter
@@ -66,9 +67,9 @@ class OrderList(ListAPIView[Order]):
         """Place an order: prices, stock and credit are fixed, or nothing is."""
         actor = caller(request)
         permissions.require(actor, "orders.place_order")
-        wanted = order_request(validated(OrderRequestSerializer, request), actor)
-        order = services.place_order_here(wanted, actor=actor)
-        return Response(OrderSerializer(order).data, status=201)
+        body = ready(OrderRequestSerializer).run_validation(request.data)
+        order = services.place_order_here(order_request(body, actor), actor=actor)
+        return Response(ready(OrderSerializer).to_representation(order), status=201)
 
 
 class OrderDetail(RetrieveAPIView[Order]):

@@ -1,7 +1,10 @@
 """A broker that is dead, hung, locked or full costs a request less than half a second, once."""
 
+import json
 import logging
 import time
+from base64 import b64decode
+from dataclasses import replace
 
 import pytest
 from django.db import transaction
@@ -9,6 +12,7 @@ from django.db import transaction
 from khaacho import broker, jobs
 from khaacho.enums import Queue
 from khaacho.models import Job
+from khaacho.tasks import run_job
 from tests.khaacho.conftest import enqueue
 from tests.processes import RedisServer, free_port, redis_server
 from tests.races import race
@@ -153,3 +157,23 @@ def test_failure_is_a_line_without_the_password(own, settings, caplog):
         assert not broker.publish([POINTER])
     assert [record.message for record in caplog.records] == ["broker.failed"]
     assert "hunter2" not in caplog.text + str(vars(caplog.records[0]))
+
+
+def test_message_is_the_one_that_celery_would_send(own):
+    """Made once and sent with new ids: as if `apply_async` had been called for each."""
+    assert broker.publish([POINTER, replace(POINTER, job_id=2)])
+    with broker._producer() as producer:
+        run_job.apply_async(
+            args=(2,), producer=producer, queue="reports", soft_time_limit=60, time_limit=90
+        )
+    with own.client as client:
+        theirs, ours, first = (json.loads(text) for text in client.lrange("reports", 0, 2))
+    ids = {m["headers"]["id"] for m in (theirs, ours, first)}
+    assert len(ids) == 3
+    for message in (ours, theirs):
+        task_id = message["headers"].pop("id")
+        assert message["headers"].pop("root_id") == task_id
+        assert message["properties"].pop("correlation_id") == task_id
+        assert message["properties"].pop("delivery_tag")
+    assert ours == theirs
+    assert json.loads(b64decode(first["body"]))[0] == [1]
