@@ -195,9 +195,11 @@ class Order(models.Model):
                 include=["order_number", "status", "payment_status", "total", "due_amount"],
                 name="order_list_covering_idx",
             ),
-            # oldest dues first: allocation, the credit hold, the daily overdue job
+            # oldest dues first: allocation, the credit hold, the daily overdue job, and ageing, an
+            # index-only scan
             models.Index(
                 fields=["retailer", "vendor", "due_date", "id"],
+                include=["due_amount"],
                 name="order_owing_idx",
                 condition=Q(due_date__isnull=False, due_amount__gt=0),
             ),

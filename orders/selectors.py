@@ -351,17 +351,19 @@ class Ageing:
         return sum(aged, self.not_due)
 
 
+# Added up by due date first: few dates are put into bands, where there may be a million orders.
 AGEING = (
     "SELECT retailer_id,"
-    " coalesce(sum(due_amount) FILTER (WHERE late < 0), 0),"
-    " coalesce(sum(due_amount) FILTER (WHERE late BETWEEN 0 AND 30), 0),"
-    " coalesce(sum(due_amount) FILTER (WHERE late BETWEEN 31 AND 60), 0),"
-    " coalesce(sum(due_amount) FILTER (WHERE late BETWEEN 61 AND 90), 0),"
-    " coalesce(sum(due_amount) FILTER (WHERE late > 90), 0),"
-    " coalesce(sum(due_amount) FILTER (WHERE late > 0), 0)"
-    f" FROM (SELECT retailer_id, due_amount, {TODAY} - due_date AS late FROM orders"
+    " coalesce(sum(due) FILTER (WHERE late < 0), 0),"
+    " coalesce(sum(due) FILTER (WHERE late BETWEEN 0 AND 30), 0),"
+    " coalesce(sum(due) FILTER (WHERE late BETWEEN 31 AND 60), 0),"
+    " coalesce(sum(due) FILTER (WHERE late BETWEEN 61 AND 90), 0),"
+    " coalesce(sum(due) FILTER (WHERE late > 90), 0),"
+    " coalesce(sum(due) FILTER (WHERE late > 0), 0)"
+    f" FROM (SELECT retailer_id, sum(due_amount) AS due, {TODAY} - due_date AS late FROM orders"
     " WHERE vendor_id = %(vendor)s AND retailer_id = ANY(%(retailers)s)"
-    " AND due_date IS NOT NULL AND due_amount > 0) AS open GROUP BY retailer_id"
+    " AND due_date IS NOT NULL AND due_amount > 0 GROUP BY retailer_id, due_date) AS open"
+    " GROUP BY retailer_id"
 )
 
 
