@@ -1,16 +1,10 @@
-"""The trade that is measured on: as many orders as asked for, and an administrator."""
+"""The trade that is measured on, with one account whose ledger is as long as the trade."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from bench import scale
 
-from bench.trade import history
-from bench.trade import load as trade
-
-DAYS = 120
+LONGEST = 1_000_000  # entries
 
 
 def fill(orders: int) -> None:
-    """Load a trade of about that many orders into the database that is connected and empty."""
-    with TemporaryDirectory() as folder:
-        options = history.Options(days=DAYS, orders_per_day=max(1, orders // DAYS))
-        trade.load(options, Path(folder) / "logins.json", lambda step: None)
+    """Load a trade of that many orders into the database that is connected and empty."""
+    scale.load(scale.Scale(orders=orders, hot_account=min(orders, LONGEST)), done=lambda step: None)

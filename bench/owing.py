@@ -27,7 +27,7 @@ def fill(rows: int = OPEN_ORDERS) -> None:
 
     Indexes that no ageing uses are dropped first, for time's sake.
     """
-    columns = [field.column for field in Order._meta.concrete_fields if not field.generated]
+    columns = [str(f.column) for f in Order._meta.concrete_fields if not f.generated]
     values = ", ".join(OWN.get(column, f"d.{column}") for column in columns)
     for (index,) in sql.fetch(
         "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"

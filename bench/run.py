@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=Path, default=REPORT, help="results as Markdown, with plots"
     )
     parser.add_argument("--no-report", action="store_true", help="leave the Markdown as it is")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="use databases of an earlier run with it, and leave them",
+    )
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is not met")
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
     return parser

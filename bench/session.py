@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     prepare()
     with (
         _progress(console, len(arguments.only)) as (advance, say),
-        worlds.several(arguments.sizes, load.fill, say) as made,
+        worlds.several(arguments.sizes, load.fill, say, keep=arguments.keep) as made,
     ):
         bench = Bench(
             worlds=made,
@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
 def prepare() -> None:
     """Serve the reference too, count requests without refusing any, and keep messages to ourselves."""
     settings.ROOT_URLCONF = "bench.reference.urls"
-    for name in getattr(settings, "RATE_LIMITS", {}):
-        settings.RATE_LIMITS[name] = (servers.UNLIMITED, servers.UNLIMITED)
+    rates: dict[str, tuple[int, int]] = getattr(settings, "RATE_LIMITS", {})
+    rates.update(dict.fromkeys(rates, (servers.UNLIMITED, servers.UNLIMITED)))
     parts = urlsplit(settings.REDIS_URL)
     if not settings.CELERY_BROKER_URL or settings.CELERY_BROKER_URL == settings.REDIS_URL:
         settings.CELERY_BROKER_URL = urlunsplit(parts._replace(path=f"/{BROKER_DATABASE}"))

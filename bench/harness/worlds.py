@@ -1,6 +1,6 @@
 """One database for each size of trade, side by side on one server, so that rounds can alternate."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +12,6 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 
 from bench.harness.rounds import Call
 from khaacho import sql
-
-EMPTY = "bench_empty"  # migrated once, copied for each size
 
 
 @dataclass(frozen=True)
@@ -51,51 +49,91 @@ class World:
         return " ".join(f"{key}='{given[name]}'" for name, key in names.items() if given.get(name))
 
 
-def at_home(orders: int) -> World:
-    """Return the database that is connected already, as a world."""
-    return World(orders)
-
-
 @contextmanager
 def several(
-    sizes: tuple[int, ...], load: Callable[[int], None], done: Callable[[str], None]
+    sizes: Sequence[int], fill: Callable[[int], None], say: Callable[[str], None], *, keep: bool
 ) -> Iterator[dict[int, World]]:
-    """Make a database of each size, filled by `load(orders)` inside it; drop them all afterwards."""
+    """Give a database of each size, filled by `fill(orders)` inside it, and drop them all afterwards.
+
+    `keep` leaves them for the next run with it, which takes them as they are.
+    """
     home = connections["default"]
-    names = {size: f"bench_{size}" for size in sizes}
+    worlds: dict[int, World] = {}
     try:
-        _create(EMPTY)
-        _enter(EMPTY)
-        done("migrate")
-        call_command("migrate", interactive=False, verbosity=0)
-        connection.close()
-        worlds = {}
-        for size, name in names.items():
+        for size in sizes:
+            if not (keep and _exists(_name(size))):
+                _make(size, fill, say)
+            worlds[size] = World(size, _enter(_name(size)))
             connections["default"] = home
-            _create(name, EMPTY)
-            worlds[size] = World(size, _enter(name))
-            done(f"load {size:,} orders")
-            load(size)
-            settle()
         yield worlds
+    finally:
+        connections["default"] = home
         for world in worlds.values():
             assert world.database
             world.database.close()
+        for size in () if keep else sizes:
+            _drop(_name(size))
+        home.close()
+
+
+def _name(size: int) -> str:
+    return f"bench_{size}"
+
+
+def _make(size: int, fill: Callable[[int], None], say: Callable[[str], None]) -> None:
+    """Migrate and fill a draft, which gets its name when it is whole."""
+    home, draft = connections["default"], f"{_name(size)}_draft"
+    _drop(_name(size))
+    _drop(draft)
+    sql.execute(f'CREATE DATABASE "{draft}"')
+    database = _enter(draft)
+    try:
+        say(f"loading {size:,} orders")
+        call_command("migrate", interactive=False, verbosity=0)
+        fill(size)
+        settle()
     finally:
+        database.close()
         connections["default"] = home
-        for name in (*names.values(), EMPTY):
-            sql.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    sql.execute(f'ALTER DATABASE "{draft}" RENAME TO "{_name(size)}"')
+
+
+@contextmanager
+def copy(of: World, name: str) -> Iterator[World]:
+    """Give a copy of a world, and drop it afterwards."""
+    assert of.database, "the database that is at home is not copied"
+    of.enter()
+    _drop(name)
+    sql.execute(f'CREATE DATABASE "{name}" TEMPLATE "{of.database.settings_dict["NAME"]}"')
+    made = World(of.orders, _enter(name))
+    try:
+        yield made
+    finally:
+        assert made.database
+        made.database.close()
+        of.enter()
+        _drop(name)
+
+
+def is_superuser() -> bool:
+    """Return whether the role may do what a superuser may."""
+    row = sql.fetch_one("SELECT current_setting('is_superuser')")
+    return row == ("on",)
 
 
 def settle() -> None:
     """Let the planner know of the rows and index-only scans of the pages, before anything is timed."""
     sql.execute("VACUUM (ANALYZE)")
-    sql.execute("CHECKPOINT")
+    if is_superuser():
+        sql.execute("CHECKPOINT")
 
 
-def _create(name: str, template: str = "template1") -> None:
+def _exists(name: str) -> bool:
+    return sql.fetch_one("SELECT FROM pg_database WHERE datname = %s", [name]) is not None
+
+
+def _drop(name: str) -> None:
     sql.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    sql.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
 
 def _enter(name: str) -> DatabaseWrapper:
