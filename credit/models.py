@@ -215,6 +215,10 @@ class CreditLedger(models.Model):
             ),
         ]
         indexes = [
+            # statement of an account: its last balance before a day, its entries of a period
+            models.Index(
+                fields=["account", "-created_at", "-sequence"], name="ledger_account_created_idx"
+            ),
             # statement
             models.Index(fields=["retailer", "-created_at"], name="ledger_retailer_idx"),
             # receivables

@@ -101,7 +101,8 @@ def statement(
 
 def _opening_balances(own: QuerySet[CreditAccount], instant: datetime) -> dict[int, Decimal]:
     before = CreditLedger.objects.filter(account=OuterRef("pk"), created_at__lt=instant)
-    last = Subquery(before.order_by("-sequence").values("running_balance")[:1])
+    # No entry is dated before the one it follows, so that this is the last of them by sequence.
+    last = Subquery(before.order_by("-created_at", "-sequence").values("running_balance")[:1])
     rows = own.annotate(opening=last).values_list("pk", "opening")
     return {pk: balance or ZERO for pk, balance in rows}
 

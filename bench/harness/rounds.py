@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-ROUND = 20  # calls of one competitor before the next has its turn
+ROUND = 5  # calls of one competitor before the next has its turn
 LEAST_ROUNDS = 3
 
 Call = Callable[[], object]

@@ -10,7 +10,7 @@ from django.utils import timezone
 from orders.models import Order
 
 
-def ageing(vendor_id: int, retailer_ids: Sequence[int]) -> list[dict[str, Any]]:
+def ageing(vendor_id: int, retailer_ids: Sequence[int]) -> list[Any]:
     """Return a row for each retailer that owes the vendor anything."""
     today = timezone.localdate()
     ends = [today - timedelta(days=days) for days in (0, 30, 60, 90)]

@@ -37,9 +37,9 @@ def measure(bench: Bench) -> Findings:
     bench.say(f"4. ledger of {long.entries:,} entries beside {short.entries:,}")
     pages = _pages(bench, long, short)
     bench.say("4. statement")
-    statement = _statement(bench, long, short)
+    statements = _statements(bench, long, short)
     bench.say("4. ageing")
-    return Findings([*pages.results, statement, _ageing(bench)], pages.tables, pages.plots)
+    return Findings([*pages.results, *statements, _ageing(bench)], pages.tables, pages.plots)
 
 
 class _Account:
@@ -105,12 +105,17 @@ def _pages(bench: Bench, long: _Account, short: _Account) -> Findings:
     )
 
 
-def _statement(bench: Bench, long: _Account, short: _Account) -> Result:
-    """Compare statements of a period without entries: what remains is the opening balance."""
-    day = (timezone.now() + timedelta(days=1)).date().isoformat()
-    path = f"/api/v1/credit/statement/?from={day}&to={day}"
-    found = compare({a: Client([a.person]).getting(path) for a in (long, short)}, bench.requests)
-    return _result("statement of one day", long, short, found)
+def _statements(bench: Bench, long: _Account, short: _Account) -> list[Result]:
+    """Compare statements of days without entries, before and after all: opening balances, no more."""
+    results = []
+    for name, day in (("tomorrow", 1), ("a day ten years ago", -3650)):
+        date = (timezone.now() + timedelta(days=day)).date().isoformat()
+        path = f"/api/v1/credit/statement/?from={date}&to={date}"
+        found = compare(
+            {a: Client([a.person]).getting(path) for a in (long, short)}, bench.requests
+        )
+        results.append(_result(f"statement of {name}", long, short, found))
+    return results
 
 
 def _result(name: str, long: _Account, short: _Account, found: Mapping[_Account, Figure]) -> Result:

@@ -59,15 +59,7 @@ def check(layout: Layout) -> int:
 
 
 def bench(layout: Layout) -> int:
-    """Load a trade into servers of its own and measure; return the first failing exit code."""
+    """Measure with ARGS on servers of its own; return the measurement's exit code."""
     with ephemeral(os.environ, "bench") as services:
-        environ = environment.tests(layout, services)
-        logins = str(layout.var / "bench-logins.json")
-        for command in (
-            (*MANAGE, "migrate", "--noinput", "-v0"),
-            (PYTHON, "-m", "bench.trade", "load", "--logins", logins),
-            (PYTHON, "-m", "bench.run", *shlex.split(os.environ.get("ARGS", ""))),
-        ):
-            if code := run(command, environ=environ, cwd=layout.checkout):
-                return code
-    return 0
+        command = [PYTHON, "-m", "bench.run", *shlex.split(os.environ.get("ARGS", ""))]
+        return run(command, environ=environment.tests(layout, services), cwd=layout.checkout)
