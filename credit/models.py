@@ -25,6 +25,14 @@ class RetailerQuerySet(models.QuerySet["Retailer"]):
         """Shops that may order."""
         return self.filter(is_approved=True, is_blocked=False, deleted_at=None)
 
+    def live(self) -> "RetailerQuerySet":
+        """Shops that are not deleted."""
+        return self.filter(deleted_at=None)
+
+    def owing(self) -> "RetailerQuerySet":
+        """Shops, not deleted, that owe anything."""
+        return self.live().filter(outstanding_debt__gt=0)
+
 
 class Retailer(models.Model):
     """A shop. `outstanding_debt` and `reserved_credit` (NPR) are the sums over its accounts.
@@ -150,6 +158,10 @@ class CreditAccount(models.Model):
                 condition=Q(payment_terms_days__lte=180), name="account_terms_range"
             ),
         ]
+        indexes = [
+            # staff: what was frozen and why
+            models.Index(fields=["-id"], name="account_frozen_idx", condition=Q(is_frozen=True)),
+        ]
 
     def __str__(self) -> str:
         return f"account {self.pk}"
@@ -225,6 +237,8 @@ class CreditLedger(models.Model):
             models.Index(fields=["vendor", "-created_at"], name="ledger_vendor_idx"),
             # reports
             models.Index(fields=["transaction_type", "-created_at"], name="ledger_type_idx"),
+            # staff: everybody's entries
+            models.Index(fields=["-created_at", "-id"], name="ledger_created_idx"),
         ]
 
     def __str__(self) -> str:

@@ -196,6 +196,8 @@ class Job(models.Model):
             models.Index(fields=["queue", "state", "-finished_at"], name="job_queue_state_idx"),
             # what was done about one object
             models.Index(fields=["reference", "-id"], name="job_reference_idx"),
+            # the dead-letter queue
+            models.Index(fields=["-id"], name="job_dead_idx", condition=Q(state=JobState.DEAD)),
         ]
 
     def __str__(self) -> str:

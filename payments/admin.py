@@ -1,11 +1,12 @@
 """Payments: recorded, reversed, bounced; never edited."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 
 from credit.models import CreditAccount, Retailer
 from khaacho.actors import Actor
@@ -18,6 +19,7 @@ from khaacho.adminsite import (
     by_number,
     by_phone,
     exactly,
+    narrowed,
     npr,
     sections,
 )
@@ -97,6 +99,18 @@ def _no_cheque(payment: Payment) -> str:
 ALLOCATION_COLUMNS = (npr("amount"), "created_at", "reversed_at")
 
 
+def _in(state: PaymentState) -> Callable[[QuerySet[Payment]], QuerySet[Payment]]:
+    return lambda payments: payments.filter(payment_status=state)
+
+
+# Nearly all payments are PROCESSED; an index holds the others.
+UNUSUAL = {
+    state.value: (state.label, _in(state))
+    for state in PaymentState
+    if state != PaymentState.PROCESSED
+}
+
+
 @admin.register(Payment)
 class PaymentAdmin(KhaachoModelAdmin):
     entity_type = "payment"
@@ -113,7 +127,7 @@ class PaymentAdmin(KhaachoModelAdmin):
         "reference",
     )
     list_select_related = ("retailer", "vendor")
-    list_filter = ("payment_status", "method", "bounced")
+    list_filter = (narrowed("status", "payment_status__exact", **UNUSUAL),)
     ordering_when = {"vendor__id__exact": ("-created_at",)}
     sortable_by = ("payment_number",)
     searches = (
@@ -209,7 +223,6 @@ class AllocationAdmin(KhaachoModelAdmin):
 class ReminderAdmin(KhaachoModelAdmin):
     list_display = ("created_at", "retailer", "order", "level", "state", "sent_at", "reason")
     list_select_related = ("retailer", "order")
-    list_filter = ("state",)
     searches = (
         by_number("order__order_number", "ORD"),
         by_code("retailer__code", "RTL", "retailer"),

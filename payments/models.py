@@ -84,6 +84,14 @@ class Payment(models.Model):
             ),
             # 12 vendor's receipts
             models.Index(fields=["vendor", "-created_at"], name="payment_vendor_idx"),
+            # staff: everybody's payments; the dashboard's money received
+            models.Index(fields=["-created_at", "-id"], name="payment_created_idx"),
+            # staff: cheques not cleared, transfers that failed, what was taken back
+            models.Index(
+                fields=["payment_status", "-id"],
+                name="payment_unusual_idx",
+                condition=~Q(payment_status=PaymentState.PROCESSED),
+            ),
             # advances to use up when an order is delivered
             models.Index(
                 fields=["account", "id"],

@@ -287,7 +287,6 @@ class OfferAdmin(KhaachoModelAdmin):
         _live,
     )
     list_select_related = ("vendor", "product")
-    list_filter = ("is_available",)
     searches = (
         by_code("vendor__code", "VND", "vendor"),
         exactly("product__sku", "SKU", r"[A-Z]+-[\w-]+"),

@@ -1,10 +1,12 @@
 """What was written to and by us; read only."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from credit.models import Retailer
 from khaacho.adminsite import (
@@ -18,6 +20,7 @@ from khaacho.adminsite import (
     pretty,
     sections,
 )
+from khaacho.adminsite.columns import EMPTY
 from orders.models import Order
 from whatsapp.models import WhatsAppConversation, WhatsAppMessage, WhatsAppWebhook
 
@@ -29,13 +32,22 @@ def _excerpt(message: WhatsAppMessage) -> str:
     return message.body if len(message.body) <= EXCERPT else f"{message.body[:EXCERPT]}…"
 
 
+@admin.display(description="from", ordering="from_number")
+def _sender(message: WhatsAppMessage) -> str:
+    """Link to all that the number wrote, in a conversation or not."""
+    if not message.from_number:
+        return EMPTY
+    query = urlencode({"from_number": message.from_number})
+    return format_html('<a href="?{}">{}</a>', query, message.from_number)
+
+
 @admin.register(WhatsAppMessage)
 class MessageAdmin(KhaachoModelAdmin):
     list_display = (
         "id",
         "created_at",
         "direction",
-        "from_number",
+        _sender,
         "to_number",
         "kind",
         _excerpt,
@@ -44,8 +56,8 @@ class MessageAdmin(KhaachoModelAdmin):
         "order",
     )
     list_select_related = ("order",)
-    list_filter = ("direction", "status", "kind", "is_processed")
-    ordering_when = {"is_processed__exact": ("-created_at",)}
+    list_filter = ("is_processed",)
+    ordering_when = {"from_number": ("-created_at",), "is_processed__exact": ("-created_at",)}
     deferred = ("payload",)
     searches = (
         by_number("order__order_number", "ORD"),

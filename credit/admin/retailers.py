@@ -12,6 +12,7 @@ from credit.models import (
     CreditScore,
     LimitChange,
     Retailer,
+    RetailerQuerySet,
 )
 from khaacho.actors import Actor
 from khaacho.adminsite import (
@@ -22,6 +23,7 @@ from khaacho.adminsite import (
     by_phone,
     by_text,
     computed,
+    narrowed,
     npr,
     sections,
 )
@@ -136,7 +138,13 @@ class RetailerAdmin(KhaachoModelAdmin):
         "credit_score",
     )
     list_display_links = ("code", "shop_name")
-    list_filter = ("is_approved", "is_blocked")
+    list_filter = (
+        narrowed("debt", owing=("Owing, most first", RetailerQuerySet.owing)),
+        narrowed("score", live=("Live, best first", RetailerQuerySet.live)),
+        "is_approved",
+        "is_blocked",
+    )
+    ordering_when = {"debt": ("-outstanding_debt",), "score": ("-credit_score",)}
     sortable_by = ("code",)
     searches = (
         by_code("code", "RTL"),

@@ -1,7 +1,7 @@
 """What every model's admin is made of: lists, object pages, verbs, panels, timelines."""
 
 from khaacho.adminsite.columns import Column, computed, npr, pretty, sections
-from khaacho.adminsite.filters import OpenFirst, open_first
+from khaacho.adminsite.filters import OpenFirst, narrowed, open_first
 from khaacho.adminsite.model_admin import KhaachoModelAdmin
 from khaacho.adminsite.panels import Panel, add_panel
 from khaacho.adminsite.search import Search, by_code, by_number, by_phone, by_text, exactly
@@ -24,6 +24,7 @@ __all__ = [
     "by_text",
     "computed",
     "exactly",
+    "narrowed",
     "npr",
     "open_first",
     "pretty",

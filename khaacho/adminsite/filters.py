@@ -1,6 +1,6 @@
 """Filters whose choices are known beforehand: none reads the table for them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -80,3 +80,24 @@ def unset_first(field: str, title: str, *, opened: str, closed: str) -> type[NoV
         "closed_title": closed,
     }
     return type(f"{field.title()}Unset", (NoValueYet,), members)
+
+
+class Narrowed(admin.SimpleListFilter):
+    """Narrows a list to one of few kinds of records, each of which has an index of its own."""
+
+    kinds: Mapping[str, tuple[str, Callable[[Any], QuerySet[Any]]]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, title) for value, (title, _) in self.kinds.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return self.kinds[value][1](queryset) if value in self.kinds else queryset
+
+
+def narrowed(
+    title: str, parameter: str = "", **kinds: tuple[str, Callable[[Any], QuerySet[Any]]]
+) -> type[Narrowed]:
+    """Return a filter by kinds, each its title and how to narrow to it; the parameter is the title."""
+    members = {"title": title, "parameter_name": parameter or title, "kinds": kinds}
+    return type(f"{title.title().replace(' ', '')}Narrowed", (Narrowed,), members)

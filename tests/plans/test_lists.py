@@ -1,0 +1,103 @@
+"""Every list, at 100,000 orders: how many statements, and that none reads through a big table."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from django.apps import apps
+from django.contrib import admin as django_admin
+
+from bench.scale import explain
+from bench.scale.visitors import Visitors, visitors
+from khaacho.adminsite import KhaachoModelAdmin
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Page:
+    who: str
+    path: str
+    statements: int
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.path}"
+
+
+PAGES = (
+    Page("retailer", "/api/v1/orders/?cursor=", 1),
+    Page("retailer", "/api/v1/orders/?status=DELIVERED&cursor=", 1),
+    Page("retailer", "/api/v1/orders/?payment_status=OVERDUE&sort=due_amount&cursor=", 1),
+    Page("retailer", "/api/v1/credit/", 3),
+    Page("retailer", "/api/v1/credit/ledger/?cursor=", 1),
+    Page("retailer", "/api/v1/credit/statement/", 3),
+    Page("retailer", "/api/v1/payments/?cursor=", 1),
+    Page("retailer", "/api/v1/products/?cursor=", 2),
+    Page("retailer", "/api/v1/products/?category=Spices&cursor=", 2),
+    Page("retailer", "/api/v1/products/?vendor={v.vendor_id}&cursor=", 2),
+    Page("retailer", "/api/v1/products/?max_price=10&cursor=", 2),
+    Page("retailer", "/api/v1/products/123/", 2),
+    Page("retailer", "/api/v1/products/123/offers/?cursor=", 2),
+    Page("retailer", "/api/v1/vendors/?cursor=", 1),
+    Page("retailer", "/api/v1/vendors/{v.vendor_id}/products/?cursor=", 2),
+    Page("retailer", "/api/v1/dashboard/", 2),
+    Page("vendor", "/api/v1/orders/?cursor=", 1),
+    Page("vendor", "/api/v1/orders/?status=ACCEPTED&cursor=", 1),
+    Page("vendor", "/api/v1/credit/ledger/?cursor=", 1),
+    Page("vendor", "/api/v1/payments/?cursor=", 1),
+    Page("vendor", "/api/v1/vendor/products/?cursor=", 1),
+    Page("vendor", "/api/v1/vendor/receivables/?cursor=", 2),
+    Page("vendor", "/api/v1/dashboard/", 2),
+    Page("staff", "/api/v1/orders/?cursor=", 1),
+    Page("staff", "/api/v1/orders/?status=DELIVERED&payment_status=OVERDUE&cursor=", 1),
+    Page("staff", "/api/v1/credit/ledger/?cursor=", 1),
+    Page("staff", "/api/v1/credit/ledger/?transaction_type=REVERSAL&cursor=", 1),
+    Page("staff", "/api/v1/payments/?cursor=", 1),
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_page_of_the_api(page: Page, measured: explain.Sizes) -> None:
+    v = visitors()
+
+    found = explain.explained(lambda: getattr(v, page.who).get(page.path.format(v=v)))
+
+    assert len(found) == page.statements, [statement.sql for statement in found]
+    assert explain.excessive(found, measured) == []
+
+
+ADMINS = [
+    django_admin.site.get_model_admin(model)
+    for label in ("khaacho", "vendors", "credit", "orders", "payments", "whatsapp", "monitoring")
+    for model in apps.get_app_config(label).get_models()
+]
+SESSION_AND_USER = 2
+MOST = 8
+CHOICE = re.compile(r'href="(\?[^"]+)"')
+
+
+def address(admin: KhaachoModelAdmin) -> str:
+    return f"/admin/{admin.opts.app_label}/{admin.opts.model_name}/"
+
+
+def choices(v: Visitors, path: str) -> Iterator[str]:
+    """Return the addresses behind the list's filters: every choice that staff can make with one click."""
+    body = v.admin.get(path).decode()
+    _, _, filters = body.partition('id="changelist-filter"')
+    yield from sorted({path + query.replace("&amp;", "&") for query in CHOICE.findall(filters)})
+
+
+@pytest.mark.parametrize("admin", ADMINS, ids=lambda admin: admin.opts.model_name)
+def test_a_list_of_the_admin_with_each_of_its_filters(
+    admin: KhaachoModelAdmin, measured: explain.Sizes
+) -> None:
+    v = visitors()
+    wrong = {}
+    for path in (address(admin), *choices(v, address(admin))):
+        found = explain.explained(lambda path=path: v.admin.get(path))
+        if reasons := explain.excessive(found, measured):
+            wrong[path] = reasons
+        assert len(found) - SESSION_AND_USER <= MOST, path
+
+    assert wrong == {}
