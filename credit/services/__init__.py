@@ -10,7 +10,7 @@ from credit.services.exposure import (
     unfreeze_account,
     use_approval,
 )
-from credit.services.ledger import Entry, post_entry, reverse_entry
+from credit.services.ledger import DeliveryEntry, Entry, post_delivery, post_entry, reverse_entry
 from credit.services.limits import change_limit, change_terms, decide_limit_change
 from credit.services.retailers import (
     approve_retailer,
@@ -20,6 +20,7 @@ from credit.services.retailers import (
 )
 
 __all__ = [
+    "DeliveryEntry",
     "Entry",
     "Exposure",
     "approve_excess",
@@ -30,6 +31,7 @@ __all__ = [
     "decide_limit_change",
     "freeze_account",
     "open_account",
+    "post_delivery",
     "post_entry",
     "register_retailer",
     "release",

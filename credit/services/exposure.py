@@ -84,15 +84,22 @@ def refusal(*, retailer_id: int, vendor_id: int, amount: Decimal) -> Refused:
     )
 
 
+# `a` is the account, opened when there is none. Nothing is compared: only `reserve` raises a promise.
+EXPOSURE_CHANGE = (
+    "r AS (UPDATE retailers SET reserved_credit = reserved_credit + %(amount)s"
+    " WHERE id = %(retailer)s RETURNING id),"
+    " a AS (INSERT INTO credit_accounts AS c (retailer_id, vendor_id, payment_terms_days)"
+    " SELECT r.id, %(vendor)s, 30 FROM r"
+    " ON CONFLICT (retailer_id, vendor_id) DO UPDATE SET reserved = c.reserved + %(amount)s"
+    " RETURNING c.id, c.payment_terms_days)"
+)
+
+
 def release(*, retailer_id: int, vendor_id: int, amount: Decimal) -> None:
     """Take back a promise of `amount` NPR. Locks retailer, then account. One statement."""
     row = sql.fetch_one(
-        "WITH r AS (UPDATE retailers SET reserved_credit = reserved_credit - %(amount)s"
-        " WHERE id = %(retailer)s RETURNING id),"
-        " a AS (UPDATE credit_accounts c SET reserved = c.reserved - %(amount)s FROM r"
-        " WHERE c.retailer_id = r.id AND c.vendor_id = %(vendor)s RETURNING c.id)"
-        " SELECT a.id FROM a",
-        {"retailer": retailer_id, "vendor": vendor_id, "amount": amount},
+        f"WITH {EXPOSURE_CHANGE} SELECT a.id FROM a",
+        {"retailer": retailer_id, "vendor": vendor_id, "amount": -amount},
     )
     if row is None:
         raise NotFound

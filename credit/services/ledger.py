@@ -7,6 +7,7 @@ from decimal import Decimal
 from credit.enums import EntryType
 from credit.exceptions import AlreadyReversed
 from credit.models import CreditLedger
+from credit.services.exposure import EXPOSURE_CHANGE
 from khaacho import sql
 from khaacho.actors import Actor
 from khaacho.exceptions import NotFound
@@ -19,6 +20,13 @@ class Entry:
     id: int
     entry_number: str
     running_balance: Decimal
+
+
+@dataclass(frozen=True)
+class DeliveryEntry(Entry):
+    """The debit of a delivered order, and the date on which it is due."""
+
+    due_date: date
 
 
 def post_entry(
@@ -45,6 +53,50 @@ def post_entry(
     )
     assert row is not None
     return Entry(*row)
+
+
+POST_DELIVERY = (
+    f"WITH {EXPOSURE_CHANGE}"
+    " INSERT INTO credit_ledgers (account_id, transaction_type, amount, key, reference, due_date, actor_id)"
+    " SELECT a.id, 'ORDER_DEBIT', %(debit)s, %(key)s, %(reference)s,"
+    " (now() AT TIME ZONE 'Asia/Kathmandu')::date"
+    " + CASE WHEN %(by_terms)s THEN a.payment_terms_days ELSE 0 END, %(actor)s FROM a"
+    " RETURNING id, entry_number, running_balance, due_date"
+)
+
+
+def post_delivery(
+    *,
+    retailer_id: int,
+    vendor_id: int,
+    amount: Decimal,
+    reserved: Decimal,
+    due_by_terms: bool,
+    key: str,
+    reference: str,
+    actor: Actor,
+) -> DeliveryEntry:
+    """Turn a promise of `reserved` NPR into a debit of `amount` NPR. One statement.
+
+    Due after the account's terms, or today (Kathmandu's calendar). A pair without an account gets one.
+    Locks retailer, then account; the promise is taken back before the entry's trigger posts to the
+    same two rows. Raises IntegrityError when `key` was posted before.
+    """
+    row = sql.fetch_one(
+        POST_DELIVERY,
+        {
+            "retailer": retailer_id,
+            "vendor": vendor_id,
+            "amount": -reserved,
+            "debit": amount,
+            "by_terms": due_by_terms,
+            "key": key,
+            "reference": reference,
+            "actor": actor.user_id,
+        },
+    )
+    assert row is not None
+    return DeliveryEntry(*row)
 
 
 def reverse_entry(*, entry_id: int, note: str, actor: Actor) -> Entry:

@@ -22,7 +22,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from khaacho import sql
+from khaacho import sql, transactions
 from khaacho.api.authentication import caller
 from khaacho.api.renderers import JSONEncoder, JSONRenderer
 from khaacho.exceptions import (
@@ -76,7 +76,7 @@ def once(
         raise Invalid(f"{HEADER} must be 1 to 128 visible ASCII characters.")
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
-            with transaction.atomic():
+            with transactions.request():
                 return _once(request, key, handler)
         except KhaachoError as error:
             if not (error.is_stale and attempts_left):

@@ -68,7 +68,7 @@ class OrderList(ListAPIView[Order]):
         actor = caller(request)
         permissions.require(actor, "orders.place_order")
         body = ready(OrderRequestSerializer).run_validation(request.data)
-        order = services.place_order_here(order_request(body, actor), actor=actor)
+        order = services.place_order(order_request(body, actor), actor=actor)
         return Response(ready(OrderSerializer).to_representation(order), status=201)
 
 
@@ -109,25 +109,17 @@ class Quote(Verb):
 
 
 class OrderVerb(Verb):
-    """A verb of the vendor or staff on one order."""
+    """A verb on one order; it answers with the page that the verb brought along."""
 
     permission_classes = [IsVendorOrStaff]
     output_serializer = OrderSerializer
-
-    def run(self, actor: Actor, data: Body, **route: Any) -> Order:
-        order_id: int = route["order_id"]
-        self.act(order_id, actor, data)
-        return _shown(order_id, actor)
-
-    def act(self, order_id: int, actor: Actor, data: Body) -> None:
-        raise NotImplementedError
 
 
 class Accept(OrderVerb):
     staff_permission = "orders.accept_order"
 
-    def act(self, order_id: int, actor: Actor, data: Body) -> None:
-        services.accept_order(order_id=order_id, actor=actor)
+    def run(self, actor: Actor, data: Body, **route: Any) -> Order:
+        return services.accept_order(**route, actor=actor)
 
 
 @extend_schema(
@@ -155,22 +147,22 @@ class Reject(Verb):
 class Pack(OrderVerb):
     staff_permission = "orders.pack_order"
 
-    def act(self, order_id: int, actor: Actor, data: Body) -> None:
-        services.pack_order(order_id=order_id, actor=actor)
+    def run(self, actor: Actor, data: Body, **route: Any) -> Order:
+        return services.pack_order(**route, actor=actor)
 
 
 class Dispatch(OrderVerb):
     staff_permission = "orders.dispatch_order"
 
-    def act(self, order_id: int, actor: Actor, data: Body) -> None:
-        services.dispatch_order(order_id=order_id, actor=actor)
+    def run(self, actor: Actor, data: Body, **route: Any) -> Order:
+        return services.dispatch_order(**route, actor=actor)
 
 
 class OutForDelivery(OrderVerb):
     staff_permission = "orders.send_out_order"
 
-    def act(self, order_id: int, actor: Actor, data: Body) -> None:
-        services.send_out_order(order_id=order_id, actor=actor)
+    def run(self, actor: Actor, data: Body, **route: Any) -> Order:
+        return services.send_out_order(**route, actor=actor)
 
 
 class Deliver(OrderVerb):
@@ -178,8 +170,8 @@ class Deliver(OrderVerb):
 
     staff_permission = "orders.deliver_order"
 
-    def act(self, order_id: int, actor: Actor, data: Body) -> None:
-        services.deliver_order(order_id=order_id, actor=actor)
+    def run(self, actor: Actor, data: Body, **route: Any) -> Order:
+        return services.deliver_order(**route, actor=actor)
 
 
 class Complete(OrderVerb):
@@ -188,8 +180,8 @@ class Complete(OrderVerb):
     staff_permission = "orders.complete_order"
     permission_classes = [IsRetailerOrStaff]
 
-    def act(self, order_id: int, actor: Actor, data: Body) -> None:
-        services.complete_order(order_id=order_id, actor=actor)
+    def run(self, actor: Actor, data: Body, **route: Any) -> Order:
+        return services.complete_order(**route, actor=actor)
 
 
 class Cancel(OrderVerb):
@@ -199,9 +191,5 @@ class Cancel(OrderVerb):
     staff_permission = "orders.cancel_order"
     input_serializer = ReasonSerializer
 
-    def act(self, order_id: int, actor: Actor, data: Body) -> None:
-        services.cancel_order(order_id=order_id, reason=data["reason"], actor=actor)
-
-
-def _shown(order_id: int, actor: Actor) -> Order:
-    return selectors.shown(actor).get(pk=order_id)
+    def run(self, actor: Actor, data: Body, **route: Any) -> Order:
+        return services.cancel_order(**route, reason=data["reason"], actor=actor)

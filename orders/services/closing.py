@@ -1,34 +1,29 @@
 """Complete and cancel."""
 
-from django.db import transaction
-from django.db.models.functions import Now
-
 from credit import services as credit
-from khaacho import events
 from khaacho.actors import Actor, require_tenant
 from khaacho.enums import Role
 from khaacho.exceptions import Forbidden, Invalid
-from orders.enums import UNDISPATCHED, AcceptanceStatus, OrderStatus, PaymentTerms
+from khaacho.transactions import verb
+from orders.enums import UNDISPATCHED, OrderStatus, PaymentTerms
 from orders.events import OrderCancelled, OrderCompleted
 from orders.exceptions import IllegalTransition
-from orders.models import Order, OrderItem, VendorOrderAcceptance
+from orders.models import Order
 from orders.services.transitions import check_edge, lock_order, move
 from vendors import services as vendors
 from vendors.services import StockChange
 
 
-@transaction.atomic
+@verb
 def complete_order(*, order_id: int, actor: Actor) -> Order:
     """Close a DELIVERED order: its retailer, staff, or the system after three days."""
     order = lock_order(order_id, actor=actor)
     if actor.role == Role.VENDOR:
         raise Forbidden("The shop or staff complete an order.")
-    move(order, OrderStatus.COMPLETED)
-    events.publish(OrderCompleted(order_id=order.pk))
-    return order
+    return move(order, OrderStatus.COMPLETED, OrderCompleted(order_id=order.pk))
 
 
-@transaction.atomic
+@verb
 def cancel_order(*, order_id: int, reason: str, actor: Actor) -> Order:
     """Give an order up: stock and credit are released.
 
@@ -46,10 +41,14 @@ def cancel_order(*, order_id: int, reason: str, actor: Actor) -> Order:
             f"Order {order.order_number} is {order.status}: ask the vendor to cancel it.",
             current_status=order.status,
         )
-    VendorOrderAcceptance.objects.filter(order=order, status=AcceptanceStatus.PENDING).update(
-        status=AcceptanceStatus.WITHDRAWN, answered_at=Now(), reason="the order was cancelled"
+    move(
+        order,
+        OrderStatus.CANCELLED,
+        OrderCancelled(order_id=order.pk),
+        beside=WITHDRAW,
+        columns={"cancel_reason": "%(reason)s"},
+        reason=reason[:300],
     )
-    move(order, OrderStatus.CANCELLED, cancel_reason=reason[:300])
     if order.payment_terms == PaymentTerms.CREDIT:
         credit.release(retailer_id=order.retailer_id, vendor_id=order.vendor_id, amount=order.total)
     vendors.move_stock(
@@ -57,8 +56,14 @@ def cancel_order(*, order_id: int, reason: str, actor: Actor) -> Order:
             item.offer_id: StockChange(reserved=-item.quantity)
             if before_dispatch
             else StockChange(on_hand=item.quantity)
-            for item in OrderItem.objects.filter(order=order)
+            for item in order.items.all()
         }
     )
-    events.publish(OrderCancelled(order_id=order.pk))
     return order
+
+
+WITHDRAW = (
+    "withdrawn AS (UPDATE vendor_order_acceptances SET status = 'WITHDRAWN',"
+    " answered_at = statement_timestamp(), reason = 'the order was cancelled'"
+    " WHERE order_id = %(order)s AND status = 'PENDING')"
+)

@@ -1,12 +1,12 @@
 """Refused orders: an officer may let one exceed the credit limits once, with a reason."""
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from credit import services as credit
 from khaacho import audit
 from khaacho.actors import Actor, act, require_staff
 from khaacho.exceptions import Conflict, Invalid, NotFound, Refused
+from khaacho.transactions import verb
 from orders.enums import OrderSource, RefusalState
 from orders.exceptions import AlreadyDecided
 from orders.models import Order, OrderRefusal
@@ -17,7 +17,7 @@ from orders.services.requests import OrderRequest
 APPROVABLE = ("credit_limit_exceeded", "credit_on_hold")
 
 
-@transaction.atomic
+@verb
 def approve_refusal(*, refusal_id: int, reason: str, actor: Actor) -> Order:
     """Place the refused order at today's prices although it exceeds the limits, once.
 
@@ -42,7 +42,7 @@ def approve_refusal(*, refusal_id: int, reason: str, actor: Actor) -> Order:
     return order
 
 
-@transaction.atomic
+@verb
 def decline_refusal(*, refusal_id: int, reason: str, actor: Actor) -> OrderRefusal:
     """Leave the order refused, with the reason on record."""
     refusal = _lock_open(refusal_id, reason, actor)

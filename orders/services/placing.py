@@ -21,14 +21,14 @@ from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
-from django.db import transaction
 
 from credit import services as credit
 from credit.exceptions import CreditOnHold
 from credit.models import CreditApproval
-from khaacho import events, jobs, sql
+from khaacho import events, jobs, sql, transactions
 from khaacho.actors import Actor, acting, require_active, require_tenant
 from khaacho.exceptions import NotFound, Refused
+from khaacho.transactions import verb
 from orders import pages, selectors
 from orders.enums import OrderSource, PaymentTerms
 from orders.events import OrderPlaced
@@ -57,41 +57,23 @@ def place_order(
     Raises Invalid for malformed requests, and the refusals of the trade, whose `after_rollback`
     stores them for the credit desk once the caller's transaction is rolled back. `approval` lets one
     order exceed the limits. `source_key` makes one order at most of one message.
+
+    Without a vendor named it tries again with fresh figures when another order took the stock of the
+    one chosen meanwhile; in a request's transaction the refusal `is_stale`, and the request does.
     """
-    attempts = ATTEMPTS
+    attempts = 1 if transactions.in_request() else ATTEMPTS
     while True:
         attempts -= 1
         try:
-            with transaction.atomic():
-                return place_order_here(
-                    request, actor=actor, source=source, source_key=source_key, approval=approval
-                )
-        except InsufficientStock as refusal:
+            return _place(request, actor, source, source_key, approval)
+        except Refused as refusal:
+            refusal.is_stale = request.vendor_id is None and isinstance(refusal, InsufficientStock)
             if not (refusal.is_stale and attempts):
+                refusal.after_rollback = partial(_keep_refusal, request, refusal, actor)
                 raise
 
 
-def place_order_here(
-    request: OrderRequest,
-    *,
-    actor: Actor,
-    source: OrderSource = OrderSource.API,
-    source_key: str | None = None,
-    approval: CreditApproval | None = None,
-) -> Order:
-    """Place an order as the last thing that the caller's transaction does; see `place_order`.
-
-    Without a savepoint: whatever is raised, the caller rolls back. A refusal that `is_stale` says that
-    another order took the stock of the vendor chosen meanwhile: in a new transaction the next is found.
-    """
-    try:
-        return _place(request, actor, source, source_key, approval)
-    except Refused as refusal:
-        refusal.is_stale = isinstance(refusal, InsufficientStock) and request.vendor_id is None
-        refusal.after_rollback = partial(_keep_refusal, request, refusal, actor)
-        raise
-
-
+@verb
 def _place(
     request: OrderRequest,
     actor: Actor,

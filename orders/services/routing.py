@@ -14,6 +14,7 @@ from khaacho.actors import SYSTEM, Actor, act, require_tenant
 from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
 from khaacho.exceptions import Conflict, Invalid
+from khaacho.transactions import verb
 from orders import selectors
 from orders.enums import AcceptanceStatus, OrderStatus, PaymentTerms
 from orders.events import OrderAccepted, OrderOffered, OrderUnroutable
@@ -23,11 +24,10 @@ from orders.selectors import Basket
 from orders.services.transitions import check_edge, lock_order, move
 from vendors import services as vendors
 from vendors.exceptions import InsufficientStock, VendorNotApproved
-from vendors.models import Vendor
 from vendors.services import StockChange
 
 
-@transaction.atomic
+@verb
 def route_order(*, order_id: int) -> Order:
     """Ask a vendor to take a PLACED order: the named one, else the best-scored candidate.
 
@@ -39,7 +39,7 @@ def route_order(*, order_id: int) -> Order:
     return _ask_next(order)
 
 
-@transaction.atomic
+@verb
 def accept_order(*, order_id: int, actor: Actor) -> Order:
     """The asked vendor (or staff for it) takes the order.
 
@@ -48,15 +48,12 @@ def accept_order(*, order_id: int, actor: Actor) -> Order:
     order = lock_order(order_id, actor=actor)
     require_tenant(actor, vendor_id=order.vendor_id)
     check_edge(order, OrderStatus.ACCEPTED)
-    if not Vendor.objects.approved().filter(pk=order.vendor_id).exists():
+    if not _answer(order, AcceptanceStatus.ACCEPTED, actor):
         raise VendorNotApproved
-    _answer(order, AcceptanceStatus.ACCEPTED, actor)
-    move(order, OrderStatus.ACCEPTED)
-    events.publish(OrderAccepted(order_id=order.pk))
-    return order
+    return move(order, OrderStatus.ACCEPTED, OrderAccepted(order_id=order.pk))
 
 
-@transaction.atomic
+@verb
 def reject_order(*, order_id: int, reason: str, actor: Actor) -> Order:
     """The asked vendor declines; the next candidate is asked, or the order waits with an alert."""
     if not reason.strip():
@@ -68,7 +65,7 @@ def reject_order(*, order_id: int, reason: str, actor: Actor) -> Order:
     return _ask_next(order)
 
 
-@transaction.atomic
+@verb
 def expire_acceptance(*, acceptance_id: int) -> Order | None:
     """Give up on a vendor that has not answered by its deadline and ask the next. Idempotent."""
     question = VendorOrderAcceptance.objects.filter(pk=acceptance_id).first()
@@ -84,7 +81,7 @@ def expire_acceptance(*, acceptance_id: int) -> Order | None:
     return _ask_next(order)
 
 
-@transaction.atomic
+@verb
 def reroute_order(*, order_id: int, actor: Actor) -> Order:
     """Staff have a PLACED order routed now, after an alert said that nobody could be asked."""
     act(actor)
@@ -93,12 +90,32 @@ def reroute_order(*, order_id: int, actor: Actor) -> Order:
     return _ask_next(order)
 
 
-def _answer(order: Order, answer: AcceptanceStatus, actor: Actor, reason: str = "") -> None:
-    answered = VendorOrderAcceptance.objects.filter(
-        order=order, vendor_id=order.vendor_id, status=AcceptanceStatus.PENDING
-    ).update(status=answer, answered_at=Now(), answered_by_id=actor.user_id, reason=reason[:300])
+ANSWER = (
+    "WITH answer AS (UPDATE vendor_order_acceptances SET status = %(answer)s,"
+    " answered_at = statement_timestamp(), answered_by_id = %(actor)s, reason = %(reason)s"
+    " WHERE order_id = %(order)s AND vendor_id = %(vendor)s AND status = 'PENDING' RETURNING id)"
+    " SELECT (SELECT count(*) FROM answer), v.is_approved AND NOT v.is_blocked AND v.deleted_at IS NULL"
+    " FROM vendors v WHERE v.id = %(vendor)s"
+)
+
+
+def _answer(order: Order, answer: AcceptanceStatus, actor: Actor, reason: str = "") -> bool:
+    """Store the answer; return whether the vendor may trade. Raises Conflict when nobody asked."""
+    row = sql.fetch_one(
+        ANSWER,
+        {
+            "answer": answer.value,
+            "actor": actor.user_id,
+            "reason": reason[:300],
+            "order": order.pk,
+            "vendor": order.vendor_id,
+        },
+    )
+    assert row is not None
+    answered, may_trade = row
     if not answered:
         raise Conflict("This order waits for no answer.")
+    return bool(may_trade)
 
 
 def _ask_next(order: Order) -> Order:
@@ -130,9 +147,10 @@ def _ask(order: Order, choice: Scored, ranking: list[Scored]) -> Order:
         score=Decimal(str(choice.score)),
         candidates=[scored.as_json() for scored in ranking],
     )
+    offered = OrderOffered(order_id=order.pk, acceptance_id=question.pk)
     if order.status == OrderStatus.PLACED:
-        move(order, OrderStatus.PENDING)
-    events.publish(OrderOffered(order_id=order.pk, acceptance_id=question.pk))
+        return move(order, OrderStatus.PENDING, offered)
+    events.publish(offered)
     return order
 
 

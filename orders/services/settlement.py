@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from khaacho import sql
+from orders import pages
 from orders.models import Order
 
 TODAY = "(now() AT TIME ZONE 'Asia/Kathmandu')::date"
@@ -16,6 +17,22 @@ def lock_orders(order_ids: Iterable[int]) -> list[Order]:
         .filter(pk__in=list(order_ids))
         .order_by("pk")
     )
+
+
+LOCK_OWING = (
+    f"SELECT {pages.columns('o')} FROM orders o WHERE o.retailer_id = %(retailer)s"
+    " AND o.vendor_id = %(vendor)s"
+    " AND (o.due_date IS NOT NULL AND o.due_amount > 0 OR o.id = ANY (%(also)s::bigint[]))"
+    " ORDER BY o.id FOR NO KEY UPDATE"
+)
+
+
+def lock_owing(*, retailer_id: int, vendor_id: int, also: Iterable[int] = ()) -> list[Order]:
+    """Return a pair's owing orders, and those of `also` that are the pair's, locked in id order."""
+    rows = sql.fetch(
+        LOCK_OWING, {"retailer": retailer_id, "vendor": vendor_id, "also": sorted(also)}
+    )
+    return [Order.from_db("default", pages.NAMES, row) for row in rows]
 
 
 def settle(amounts: Mapping[int, Decimal]) -> None:

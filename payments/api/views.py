@@ -13,7 +13,8 @@ from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import idempotent
 from khaacho.api.permissions import IsStaff, IsVendorOrStaff, SignedIn
-from khaacho.api.verbs import Body, Verb, validated
+from khaacho.api.serializers import ready
+from khaacho.api.verbs import Body, Verb
 from khaacho.exceptions import Invalid
 from payments import selectors, services
 from payments.api.filters import PaymentFilter
@@ -49,9 +50,9 @@ class PaymentList(ListAPIView[Payment]):
         """Record money received from a retailer."""
         actor = caller(request)
         permissions.require(actor, "payments.record_payment")
-        body = validated(PaymentRequestSerializer, request)
+        body = ready(PaymentRequestSerializer).run_validation(request.data)
         payment = services.record_payment(**_payment(body, actor), actor=actor)
-        return Response(PaymentSerializer(_shown(payment.pk, actor)).data, status=201)
+        return Response(ready(PaymentSerializer).to_representation(payment), status=201)
 
 
 class PaymentDetail(RetrieveAPIView[Payment]):
