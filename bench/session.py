@@ -16,9 +16,19 @@ from bench import load
 from bench.harness import report, results, servers, worlds
 from bench.harness.findings import Bench, Findings
 from bench.harness.results import Run
-from bench.targets import catalogue, desk, ledger, memory, order_list, order_placing, traffic
+from bench.targets import (
+    catalogue,
+    desk,
+    indexes,
+    ledger,
+    memory,
+    order_list,
+    order_placing,
+    traffic,
+)
 
 MEASURES: Mapping[str, Callable[[Bench], Findings]] = {
+    "plans": indexes.measure,
     "1": order_list.measure,
     "2": order_placing.measure,
     "3": catalogue.measure,

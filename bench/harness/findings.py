@@ -24,6 +24,7 @@ class Findings:
     results: Sequence[Result] = ()
     tables: Sequence[Table] = ()
     plots: Mapping[str, str] = field(default_factory=dict)
+    appendix: str = ""  # Markdown for the end of the report
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from bench.harness.findings import Findings, Table
 from bench.harness.results import Result, Rule, Run, shown
 
 TITLES = {
+    0: "Indexes",
     1: "Order list",
     2: "Order creation",
     3: "Product search and catalogue",
@@ -50,6 +51,7 @@ def measured(run: Run, findings: Sequence[Findings]) -> str:
     for found in findings:
         parts += [f"![{name}](images/performance/{name}.svg)" for name in found.plots]
         parts += [table(t) for t in found.tables]
+    parts += [found.appendix for found in findings if found.appendix]
     return "\n\n".join(parts) + "\n"
 
 

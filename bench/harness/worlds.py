@@ -82,20 +82,38 @@ def _name(size: int) -> str:
 
 def _make(size: int, fill: Callable[[int], None], say: Callable[[str], None]) -> None:
     """Migrate and fill a draft, which gets its name when it is whole."""
-    home, draft = connections["default"], f"{_name(size)}_draft"
+    draft = f"{_name(size)}_draft"
     _drop(_name(size))
-    _drop(draft)
-    sql.execute(f'CREATE DATABASE "{draft}"')
-    database = _enter(draft)
-    try:
-        say(f"loading {size:,} orders")
-        call_command("migrate", interactive=False, verbosity=0)
+    say(f"loading {size:,} orders")
+    with _migrated(draft):
         fill(size)
         settle()
+    sql.execute(f'ALTER DATABASE "{draft}" RENAME TO "{_name(size)}"')
+
+
+@contextmanager
+def _migrated(name: str) -> Iterator[None]:
+    """Make an empty, migrated database and be in it."""
+    home = connections["default"]
+    _drop(name)
+    sql.execute(f'CREATE DATABASE "{name}"')
+    database = _enter(name)
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+        yield
     finally:
         database.close()
         connections["default"] = home
-    sql.execute(f'ALTER DATABASE "{draft}" RENAME TO "{_name(size)}"')
+
+
+@contextmanager
+def empty(name: str) -> Iterator[None]:
+    """Be in an empty, migrated database, which is dropped afterwards."""
+    try:
+        with _migrated(name):
+            yield
+    finally:
+        _drop(name)
 
 
 @contextmanager

@@ -7,7 +7,10 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False  # indexes of a live table are built concurrently
 
-    dependencies = [("credit", "0004_account_opens_with_a_reservation")]
+    dependencies = [
+        ("credit", "0005_entries_are_dated_under_the_lock"),
+        ("credit", "0004_staff_list_indexes"),
+    ]
 
     operations = [
         AddIndexConcurrently(
