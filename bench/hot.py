@@ -21,8 +21,6 @@ from pathlib import Path
 
 import django
 
-from bench.run import Client
-
 TABLES = (
     "credit_accounts",
     "vendor_products",
@@ -87,7 +85,8 @@ def make_world() -> World:
 
 def play(world: World, orders: int, seed: int) -> None:
     """Place, route, accept, dispatch, deliver and pay `orders` orders; run the jobs that follow."""
-    from khaacho import jobs, tokens  # noqa: PLC0415 - after django.setup()
+    from bench.harness.client import Client, person  # noqa: PLC0415 - after django.setup()
+    from khaacho import jobs, tenants  # noqa: PLC0415
     from khaacho.actors import SYSTEM  # noqa: PLC0415
     from khaacho.models import User  # noqa: PLC0415
     from orders import services  # noqa: PLC0415
@@ -96,7 +95,7 @@ def play(world: World, orders: int, seed: int) -> None:
 
     choice = random.Random(seed)
     users = User.objects.filter(retailer__in=world.shops).order_by("pk")
-    clients = [Client(tokens.issue(user).access) for user in users]
+    clients = [Client([person(tenants.actor_of(user))]) for user in users]
     steps = (
         services.accept_order,
         services.pack_order,
@@ -113,7 +112,7 @@ def play(world: World, orders: int, seed: int) -> None:
             "payment_terms": "CREDIT",
             "items": [{"product_id": product, "quantity": 1} for product in sorted(wanted)],
         }
-        answer = choice.choice(clients).call("POST", "/api/v1/orders/", json.dumps(body).encode())
+        answer = choice.choice(clients).post("/api/v1/orders/", json.dumps(body).encode())
         order = json.loads(answer)
         services.route_order(order_id=order["id"])
         for step in steps:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.utils import DatabaseError
 from django.test.utils import CaptureQueriesContext
 
@@ -39,8 +39,9 @@ def without_transactions(statements: list[str]) -> list[str]:
 def has_statistics() -> bool:
     """Return whether pg_stat_statements can be read here, creating the extension if need be."""
     try:
-        sql.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-        sql.fetch_one("SELECT count(*) FROM pg_stat_statements(false)")
+        with transaction.atomic():
+            sql.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            sql.fetch_one("SELECT count(*) FROM pg_stat_statements(false)")
     except DatabaseError:
         return False
     return True
