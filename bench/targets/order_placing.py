@@ -39,7 +39,7 @@ def _against_reference(bench: Bench, market: Market) -> tuple[list[Result], list
     results, rows = [], []
     for lines in (n for n in LINES if n <= len(market.products)):
         ours, reference = _placing(market, OURS, lines), _placing(market, REFERENCE, lines)
-        requests = max(60, bench.requests // (1 if lines == 3 else 4))
+        requests = bench.requests // (1 if lines == 3 else 4)
         found = compare({"ours": ours, "reference": reference}, requests)
         rows.append([lines, *found["ours"].cells(), *found["reference"].cells()])
         results.append(
@@ -99,7 +99,7 @@ def _contended(bench: Bench, market: Market) -> list[Result]:
     deadlocks = _deadlocks() - deadlocks
     alone = pgbench.run(
         bench.big.url,
-        _scripts(market),
+        _scripts(market, min(pgbench.SCRIPTS_MOST, bench.load // 4)),
         clients=CLIENTS,
         transactions=bench.load,
         protocol="simple",
@@ -173,7 +173,7 @@ def _deadlocks() -> int:
     return int(row[0])
 
 
-def _scripts(market: Market) -> list[str]:
+def _scripts(market: Market, count: int) -> list[str]:
     """Return pgbench scripts of orders as the application places them, each of its own shop and lines."""
     for sequence in ("orders_id_seq", "idempotency_keys_id_seq", "jobs_id_seq"):
         sql.fetch_one(
@@ -181,7 +181,7 @@ def _scripts(market: Market) -> list[str]:
             [pgbench.UNMISTAKABLE],
         )
     client, orders, made = Client(market.shops), market.bodies(3), []
-    for _ in range(pgbench.SCRIPTS_MOST):
+    for _ in range(count):
         key = next_key()
         with pgbench.recording() as recorded:
             client.call("POST", OURS, next(orders), {"HTTP_IDEMPOTENCY_KEY": key})

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import transaction
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, transaction
+from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from bench.trade import history, load
@@ -106,3 +108,15 @@ def trade(
         assert load.load(make_options(write_data(folder)), path, quietly)
         yield path
         transaction.set_rollback(True)
+
+
+@pytest.fixture
+def reference() -> Iterator[None]:
+    """Serve the reference beside the site, and keep the test's transaction from one request to the next."""
+    request_ends = (request_started, request_finished)
+    for signal in request_ends:
+        signal.disconnect(close_old_connections)
+    with override_settings(ROOT_URLCONF="bench.reference.urls"):
+        yield
+    for signal in request_ends:
+        signal.connect(close_old_connections)

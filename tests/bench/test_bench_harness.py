@@ -123,7 +123,8 @@ def test_the_report_says_what_is_not_met_and_keeps_what_people_wrote(tmp_path: P
     )
     report.write(path, HERE, [found])
     text = path.read_text()
-    assert text.startswith("# Mine\n") and text.endswith("My last words.\n")
+    assert text.startswith("# Mine\n")
+    assert text.endswith("My last words.\n")
     assert "old figures" not in text
     assert "**1 of 2 goals are met.** Not met:\n\n- 1. slow: ratio at most 0.1429, is 0.9\n" in text
     assert "a machine; 2026-01-31; commit `abc123`; trades of 10, 1,000 orders." in text
@@ -192,7 +193,7 @@ def test_dry_run_says_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> N
     assert "minutes" in text
 
 
-@pytest.mark.parametrize("line", (["--only", "1,7"], ["--sizes", "0"], ["--requests", "-1"]))
+@pytest.mark.parametrize("line", [["--only", "1,7"], ["--sizes", "0"], ["--requests", "-1"]])
 def test_refuses_what_it_does_not_know(line: list[str]) -> None:
     with pytest.raises(SystemExit):
         run.main([*line, "--dry-run"])
