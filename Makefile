@@ -13,7 +13,7 @@ load: ## Play one more round of the day against the running demo (ORDERS=200)
 test: ## Run the tests on servers of their own (ARGS="-k credit -x")
 check: ## Run every check but the tests: lint, format, types, layers, migrations, deployment
 
-bench: ## Measure CPU per request beside plain DRF, on servers of its own
+bench: ## Measure each target beside its reference, on servers of its own (ARGS="--only 1,4")
 
 demo stop logs load test check bench:
 	@sh deploy/local/bootstrap.sh $@

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results.json"
 REPORT = ROOT / "docs" / "performance.md"
 SIZES = (10_000, 1_000_000)
+ORDER_BYTES = 8_000  # with lines, ledger, indexes and what the run adds
+BASE_BYTES = 4 * 2**30  # the write-ahead log, and a million open orders
 # what → seconds that it takes on two cores, about, with the defaults
 PARTS: Mapping[str, int] = {
     "plans": 30,
@@ -41,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from bench.session import run  # noqa: PLC0415 - models need django.setup()
 
     return run(arguments)
+
+
+def room(argv: Sequence[str]) -> int:
+    """Return the bytes that the servers of this command line need, beside those of the machine."""
+    return BASE_BYTES + ORDER_BYTES * sum(_parser().parse_args(argv).sizes)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,8 +12,6 @@ from django.test.utils import CaptureQueriesContext
 from bench.harness.rounds import Call
 from khaacho import sql
 
-TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK")
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -29,11 +27,6 @@ def captured(call: Call) -> list[str]:
     with CaptureQueriesContext(connection) as context:
         call()
     return [query["sql"] for query in context.captured_queries]
-
-
-def without_transactions(statements: list[str]) -> list[str]:
-    """Return the statements that are not BEGIN, COMMIT or a savepoint's."""
-    return [s for s in statements if not s.upper().startswith(TRANSACTION)]
 
 
 def has_statistics() -> bool:

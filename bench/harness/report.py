@@ -16,14 +16,7 @@ TITLES = {
     8: "Memory",
 }
 BEGIN, END = "<!-- measured: `make bench` writes from here -->", "<!-- to here -->"
-PREFACE = f"""# Performance
-
-What is aimed at, what was measured, and how to measure it again: `make bench`. The figures move with the machine; the
-ratios of one run are what counts.
-
-{BEGIN}
-{END}
-"""
+PREFACE = f"# Performance\n\n{BEGIN}\n{END}\n"
 
 
 def write(path: Path, run: Run, findings: Sequence[Findings]) -> None:

@@ -70,13 +70,12 @@ def _statements(market: Market) -> list[Result]:
         results.append(
             Result(
                 target=TARGET,
-                name=f"order of {lines} lines: statements, without BEGIN and COMMIT",
+                name=f"order of {lines} lines: statements, BEGIN and COMMIT included",
                 unit="statements",
-                reference=len(postgres.without_transactions(theirs)),
-                ours=len(postgres.without_transactions(ours)),
+                reference=len(theirs),
+                ours=len(ours),
                 goal=MOST_STATEMENTS,
                 rule=Rule.OURS_AT_MOST,
-                note=f"with transaction control {len(ours)} beside {len(theirs)}",
             )
         )
     return results

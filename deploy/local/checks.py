@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import run as benchmark
 from deploy.local import environment, installs, redis_server
 from deploy.local.environment import PYTHON
 from deploy.local.files import Layout, say
@@ -60,6 +61,7 @@ def check(layout: Layout) -> int:
 
 def bench(layout: Layout) -> int:
     """Measure with ARGS on servers of its own; return the measurement's exit code."""
-    with ephemeral(os.environ, "bench") as services:
-        command = [PYTHON, "-m", "bench.run", *shlex.split(os.environ.get("ARGS", ""))]
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    with ephemeral(os.environ, "bench", benchmark.room(arguments)) as services:
+        command = [PYTHON, "-m", "bench.run", *arguments]
         return run(command, environ=environment.tests(layout, services), cwd=layout.checkout)

@@ -116,19 +116,21 @@ def shut_down(home: Path) -> bool:
 
 
 @contextmanager
-def ephemeral(environ: Mapping[str, str], purpose: str) -> Iterator[Services]:
-    """Give servers for one command, in memory where there is room, and leave nothing behind."""
-    with ephemeral_home(purpose) as home:
+def ephemeral(
+    environ: Mapping[str, str], purpose: str, needs: int = TMPFS_NEEDS
+) -> Iterator[Services]:
+    """Give servers for one command, in memory with room for `needs` bytes, and leave nothing behind."""
+    with ephemeral_home(purpose, needs) as home:
         yield bring_up(home, environ, durable=False)
 
 
 @contextmanager
-def ephemeral_home(purpose: str) -> Iterator[Path]:
+def ephemeral_home(purpose: str, needs: int = TMPFS_NEEDS) -> Iterator[Path]:
     """Give a directory for servers; end those in it and remove it afterwards.
 
     What an earlier command of this purpose left because it was killed is removed first.
     """
-    base, prefix = _ephemeral_base(), f"khaacho-{purpose}-{os.geteuid()}"
+    base, prefix = _ephemeral_base(needs), f"khaacho-{purpose}-{os.geteuid()}"
     for leftover in base.glob(f"{prefix}-*"):
         _sweep(leftover)
     us = identify(os.getpid())
@@ -140,8 +142,8 @@ def ephemeral_home(purpose: str) -> Iterator[Path]:
         _remove(home)
 
 
-def _ephemeral_base() -> Path:
-    if os.access(TMPFS, os.W_OK) and shutil.disk_usage(TMPFS).free >= TMPFS_NEEDS:
+def _ephemeral_base(needs: int) -> Path:
+    if os.access(TMPFS, os.W_OK) and shutil.disk_usage(TMPFS).free >= needs:
         return TMPFS
     chosen = Path(tempfile.gettempdir())
     return chosen if len(os.fsencode(chosen)) <= SHORT_BASE else Path("/tmp")  # noqa: S108
