@@ -269,6 +269,19 @@ USES = (
     Use(0, "job_reference_idx", "staff: what was done about one order", _by_job),
     Use(0, "idempotency_key_per_caller", "the answer that a key was given before", _replayed),
     Use(0, "status_log_sequence", "an order's history", _order_history),
+    Use(
+        0,
+        "order_owing_idx",
+        "what shops owe a vendor, by age",
+        lambda v: order_selectors.ageing(vendor_id=v.vendor_id, retailer_ids=range(1, 200)),
+        index_only=True,
+    ),
+    Use(
+        0,
+        "ledger_account_created_idx",
+        "a shop's statement, from its opening balance on",
+        _retailer("/api/v1/credit/statement/"),
+    ),
 )
 THE_27 = tuple(use for use in USES if use.number)
 
