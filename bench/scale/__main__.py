@@ -16,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="command")
     command.add_load(commands)
     command.add_demand(commands)
+    command.add_plans(commands)
     arguments = parser.parse_args(argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "khaacho.settings")
     django.setup()

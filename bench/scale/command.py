@@ -1,6 +1,7 @@
-"""`load`: fill an empty database with a trade of N orders. `demand`: derive the skew of demand anew."""
+"""`load` fills an empty database, `plans` prints the 27 indexes at work, `demand` derives the skew anew."""
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def add_demand(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("demand", help="derive data/demand.csv from a file of baskets")
     parser.add_argument("baskets", type=Path)
     parser.set_defaults(run=_demand)
+
+
+def add_plans(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("plans", help="print the plan of each of the 27 indexes")
+    parser.add_argument("--json", action="store_true", help="as an object: index to plan")
+    parser.set_defaults(run=_plans)
 
 
 def _positive(text: str) -> int:
@@ -82,6 +89,22 @@ def _load(arguments: argparse.Namespace) -> int:
             return 1
     console.print(_sizes())
     console.print(f"Loaded in {time.monotonic() - started:.1f} s")
+    return 0
+
+
+def _plans(arguments: argparse.Namespace) -> int:
+    """Print each plan on the database as it is; end with 1 at the first index that is not used."""
+    from bench.scale import screens  # noqa: PLC0415 - models need django.setup()
+
+    try:
+        found = screens.plans()
+    except screens.LostIndex as lost:
+        Console(stderr=True).print(f"[red]{lost}")
+        return 1
+    if arguments.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        print("\n\n".join(f"{index}\n{text}" for index, text in found.items()))
     return 0
 
 

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench import run as benchmark
@@ -12,7 +13,7 @@ from deploy.local import environment, installs, redis_server
 from deploy.local.environment import PYTHON
 from deploy.local.files import Layout, say
 from deploy.local.processes import run
-from deploy.local.services import ephemeral
+from deploy.local.services import ephemeral, scratch_database
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MANAGE = (PYTHON, "manage.py")
@@ -25,6 +26,9 @@ CHECKS: dict[str, Sequence[str]] = {
     "makemigrations": (*MANAGE, "makemigrations", "--check", "--dry-run"),
     "lintmigrations": (*MANAGE, "lintmigrations"),
     "check --deploy": (*MANAGE, "check", "--deploy", "--fail-level", "WARNING"),
+    # Of a database that the migrations have just made.
+    "migrate": (*MANAGE, "migrate", "--noinput", "-v0"),
+    "check_indexes": (*MANAGE, "check_indexes", "-v0"),
 }
 
 
@@ -46,7 +50,8 @@ def test(layout: Layout) -> int:
 def check(layout: Layout) -> int:
     """Run every check, however the others end; return the number that failed."""
     failed = []
-    with ephemeral(os.environ, "check") as services:
+    with ephemeral(os.environ, "check") as servers, scratch_database(servers.database_url) as url:
+        services = replace(servers, database_url=url)
         environ = environment.production(environment.tests(layout, services))
         for name, command in CHECKS.items():
             begun = time.monotonic()

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+import psycopg.conninfo
 import redis
+from psycopg import sql
 
 from deploy.local import postgres, redis_server
 from deploy.local.accounts import make_home, server_account
@@ -83,6 +85,23 @@ def _wait_for(name: str, ask: Callable[[], str], seconds: float) -> None:
             say(f"waiting for the server that {name} names")
             waited = True
         time.sleep(0.3)
+
+
+@contextmanager
+def scratch_database(url: str) -> Iterator[str]:
+    """Give the URL of a new, empty database on the same server, and drop it afterwards.
+
+    What an earlier command left because it was killed is dropped first. The role may create databases.
+    """
+    name = f"{psycopg.conninfo.conninfo_to_dict(url)['dbname']}_scratch"
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(drop)
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield psycopg.conninfo.make_conninfo(url, dbname=name)
+        finally:
+            connection.execute(drop)
 
 
 def bring_up(home: Path, environ: Mapping[str, str], *, durable: bool) -> Services:

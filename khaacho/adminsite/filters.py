@@ -91,7 +91,7 @@ class Narrowed(admin.SimpleListFilter):
         return [(value, title) for value, (title, _) in self.kinds.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
+        value = self.value() or ""
         return self.kinds[value][1](queryset) if value in self.kinds else queryset
 
 
