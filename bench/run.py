@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def room(argv: Sequence[str]) -> int:
     """Return the bytes that the servers of this command line need, beside those of the machine."""
-    return BASE_BYTES + ORDER_BYTES * sum(_parser().parse_args(argv).sizes)
+    sizes: tuple[int, ...] = _parser().parse_args(argv).sizes
+    return BASE_BYTES + ORDER_BYTES * sum(sizes)
 
 
 def _parser() -> argparse.ArgumentParser:
