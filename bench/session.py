@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure what the command line asks for and write it down; return the exit code."""
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     prepare()
+    here = Run.here(arguments.sizes)
     with (
         _progress(console, len(arguments.only)) as (advance, say),
         worlds.several(arguments.sizes, load.fill, say, keep=arguments.keep) as made,
@@ -58,7 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
             say=say,
         )
         findings = measure(bench, arguments.only, advance)
-    here = Run.here(arguments.sizes)
     found = [result for finding in findings for result in finding.results]
     results.write(arguments.output, here, found)
     if not arguments.no_report:
