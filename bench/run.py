@@ -35,6 +35,9 @@ PARTS: Mapping[str, int] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write; exit 0, with --check 1 when a goal that was measured is not met."""
     arguments = _parser().parse_args(argv)
+    if set(arguments.only) == set(PARTS):  # a part of the results would pass for all of them
+        arguments.output = arguments.output or RESULTS
+        arguments.report = arguments.report or REPORT
     if arguments.dry_run:
         print(plan(arguments))
         return 0
@@ -70,11 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         help="requests of the memory test; 72000 is two hours' worth",
     )
     parser.add_argument("--jobs", type=_count, default=3_000, help="jobs of the memory test")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="results as JSON")
     parser.add_argument(
-        "--report", type=Path, default=REPORT, help="results as Markdown, with plots"
+        "--output", type=Path, help=f"results as JSON; {RESULTS.name} when all is measured"
     )
-    parser.add_argument("--no-report", action="store_true", help="leave the Markdown as it is")
+    parser.add_argument(
+        "--report", type=Path, help=f"as Markdown, with plots; {REPORT.name} when all is measured"
+    )
     parser.add_argument(
         "--keep",
         action="store_true",
@@ -107,12 +111,11 @@ def plan(arguments: argparse.Namespace) -> str:
     """Say what would run and for how long. Touches nothing."""
     seconds = sum(PARTS[part] for part in arguments.only) + sum(arguments.sizes) // 9_000
     sizes = ", ".join(f"{size:,}" for size in arguments.sizes)
+    written = [path for path in (arguments.output, arguments.report) if path]
     return (
         f"Would load trades of {sizes} orders into databases of their own, measure"
         f" {', '.join(arguments.only)}, and drop them: about {max(1, seconds // 60)} minutes.\n"
-        f"Would write {arguments.output}"
-        + ("" if arguments.no_report else f" and {arguments.report}")
-        + "."
+        f"Would write {' and '.join(str(path) for path in written) or 'nothing'}."
     )
 
 

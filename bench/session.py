@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
@@ -42,28 +42,37 @@ BROKER_DATABASE = 1  # of Redis: pointers to jobs of these databases are nobody 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure what the command line asks for and write it down; return the exit code."""
+    """Measure what the command line asks for and write it down; return the exit code.
+
+    What was measured before something failed is written too.
+    """
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     prepare()
-    with (
-        _progress(console, len(arguments.only)) as (advance, say),
-        worlds.several(arguments.sizes, load.fill, say, keep=arguments.keep) as made,
-    ):
-        bench = Bench(
-            worlds=made,
-            requests=arguments.requests,
-            load=arguments.load,
-            soak=arguments.soak,
-            jobs=arguments.jobs,
-            say=say,
-        )
-        findings = measure(bench, arguments.only, advance)
     here = Run.here(arguments.sizes)
-    found = [result for finding in findings for result in finding.results]
-    results.write(arguments.output, here, found)
-    if not arguments.no_report:
-        report.write(arguments.report, here, findings)
-    show(console, found)
+    findings: list[Findings] = []
+    try:
+        with (
+            _progress(console, len(arguments.only)) as (advance, say),
+            worlds.several(arguments.sizes, load.fill, say, keep=arguments.keep) as made,
+        ):
+            bench = Bench(
+                worlds=made,
+                requests=arguments.requests,
+                load=arguments.load,
+                soak=arguments.soak,
+                jobs=arguments.jobs,
+                say=say,
+            )
+            for finding in measure(bench, arguments.only):
+                findings.append(finding)
+                advance()
+    finally:
+        found = [result for finding in findings for result in finding.results]
+        if arguments.output:
+            results.write(arguments.output, here, found)
+        if arguments.report:
+            report.write(arguments.report, here, findings)
+        show(console, found)
     return int(arguments.check and any(result.met is False for result in found))
 
 
@@ -77,17 +86,12 @@ def prepare() -> None:
         settings.CELERY_BROKER_URL = urlunsplit(parts._replace(path=f"/{BROKER_DATABASE}"))
 
 
-def measure(
-    bench: Bench, parts: tuple[str, ...], done: Callable[[], None] = lambda: None
-) -> list[Findings]:
+def measure(bench: Bench, parts: Collection[str]) -> Iterator[Findings]:
     """Run the measurements in the order of MEASURES: what writes much comes last."""
-    findings = []
     for name, part in MEASURES.items():
         if name in parts:
             cache.clear()  # what another world's pages left there
-            findings.append(part(bench))
-            done()
-    return findings
+            yield part(bench)
 
 
 @contextmanager

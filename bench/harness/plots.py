@@ -1,35 +1,41 @@
 """Small SVG plots without a library: lines over sizes, bars of pairs; legible on light and dark."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 600, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 64, 46
 INK = "#7a828e"  # readable on white and on near black
 COLOURS = ("#2f81f7", "#d9822b", "#3fa66b", "#b458c9")
-BARS_MOST = 8
+BARS_MOST = 8  # groups
+TICKS_MOST = 8
 
 
 def lines(
-    title: str, x_label: str, y_label: str, series: Mapping[str, Sequence[tuple[float, float]]]
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    logarithmic: bool = True,
 ) -> str:
-    """Return a line chart; x on a logarithmic scale, y from zero. Points are (x > 0, y ≥ 0)."""
+    """Return a line chart, y from zero. Points are (x, y ≥ 0), on a logarithmic scale x > 0."""
     points = [point for line in series.values() for point in line]
     if not points:
         raise ValueError("a plot needs a point")
-    low, high = min(x for x, _ in points), max(x for x, _ in points)
+    scale = math.log10 if logarithmic else float
+    low, high = (scale(end([x for x, _ in points])) for end in (min, max))
     most = ceiling(max(y for _, y in points))
-    width = math.log10(high / low) or 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across = math.log10(x / low) / width
+        across = (scale(x) - low) / ((high - low) or 1.0)
         return LEFT + across * (WIDTH - LEFT - RIGHT), _down(y, most)
 
     parts = [*_frame(title, y_label, most), *_legend(list(series))]
     parts += [
         _text(place(x, 0)[0], HEIGHT - BOTTOM + 18, amount(x), anchor="middle")
-        for x in _ticks([x for x, _ in points])
+        for x in _ticks([x for x, _ in points], scale)
     ]
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x_label, anchor="middle"))
     for colour, line in zip(COLOURS, series.values(), strict=False):
@@ -64,13 +70,13 @@ def bars(title: str, y_label: str, groups: Mapping[str, Mapping[str, float]]) ->
     return _document(title, parts)
 
 
-def _ticks(values: Sequence[float]) -> list[float]:
-    """Return the values to name below a logarithmic axis: those that are not too near another."""
+def _ticks(values: Sequence[float], scale: Callable[[float], float]) -> list[float]:
+    """Return the values to name below an axis: those that are not too near another."""
     wanted = sorted(set(values), reverse=True)
-    apart = math.log10(wanted[0] / wanted[-1]) / 10 if len(wanted) > 1 else 0.0
+    apart = (scale(wanted[0]) - scale(wanted[-1])) / TICKS_MOST
     chosen = wanted[:1]
     for value in wanted[1:]:
-        if math.log10(chosen[-1] / value) >= apart:
+        if scale(chosen[-1]) - scale(value) >= apart:
             chosen.append(value)
     return chosen
 

@@ -38,7 +38,7 @@ class Watch:
 
     def look(self, done: int) -> None:
         found = self.server.memory()
-        self.done.append(float(max(done, 1)))
+        self.done.append(float(done))
         self.largest.append(max(m.rss for m in found))
         self.total.append(sum(m.pss for m in found))
 
@@ -64,6 +64,7 @@ def measure(bench: Bench) -> Findings:
         "requests or jobs done",
         "MB resident",
         {"web": web.line(), "worker": worker.line()},
+        logarithmic=False,
     )
     return Findings(
         [

@@ -16,5 +16,5 @@ def make_bench() -> Bench:
 
 
 def measured(*parts: str) -> tuple[list[Findings], dict[str, Result]]:
-    findings = session.measure(make_bench(), parts)
+    findings = list(session.measure(make_bench(), parts))
     return findings, {result.name: result for found in findings for result in found.results}

@@ -190,6 +190,7 @@ def test_dry_run_says_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> N
     text = capsys.readouterr().out
     assert "trades of 10,000, 1,000,000 orders" in text
     assert "measure 1, 3" in text
+    assert "Would write nothing." in text
     assert "minutes" in text
 
 
