@@ -39,7 +39,7 @@ def _against_reference(bench: Bench, market: Market) -> tuple[list[Result], list
     results, rows = [], []
     for lines in (n for n in LINES if n <= len(market.products)):
         ours, reference = _placing(market, OURS, lines), _placing(market, REFERENCE, lines)
-        requests = bench.requests // (1 if lines == 3 else 4)
+        requests = max(1, bench.requests // (1 if lines == 3 else 4))
         found = compare({"ours": ours, "reference": reference}, requests)
         rows.append([lines, *found["ours"].cells(), *found["reference"].cells()])
         results.append(
