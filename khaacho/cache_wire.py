@@ -149,8 +149,8 @@ class Wire:
         self.space = ""
         self._is_at_rest = True  # nothing is on its way
         options = {k: v for k, v in parse_url(url).items() if k != "connection_class"}  # type: ignore[no-untyped-call]
-        self._connection = _KINDS.get(urlsplit(url).scheme, _Plain)(
-            **options, protocol=2, retry=Retry(NoBackoff(), 0), lib_name=None, lib_version=None
+        self._connection: Any = _KINDS.get(urlsplit(url).scheme, _Plain)(
+            **options, protocol=2, retry=Retry(NoBackoff(), 0), driver_info=None
         )
 
     def run(
