@@ -127,6 +127,12 @@ class Product(models.Model):
                 name="product_category_idx",
                 condition=Q(deleted_at=None),
             ),
+            # the catalogue, by name
+            models.Index(
+                fields=["name", "id"],
+                name="product_name_idx",
+                condition=Q(is_active=True, deleted_at=None),
+            ),
             # product search, typo tolerant: UPPER, because that is what icontains compiles to
             GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="products_name_trgm_idx"),
         ]
