@@ -71,6 +71,15 @@ def _messages_of_a_number(v: Visitors) -> object:
     return v.admin.get(f"/admin/whatsapp/whatsappmessage/?from_number={phone.replace('+', '%2B')}")
 
 
+def _dearest(v: Visitors) -> object:
+    """Filter for what only few offers cost."""
+    price = _one(
+        "SELECT vendor_price FROM vendor_products WHERE is_available AND deleted_at IS NULL"
+        " ORDER BY vendor_price DESC OFFSET 40 LIMIT 1"
+    )
+    return v.retailer.get(f"/api/v1/products/?min_price={price}&cursor=")
+
+
 def _by_job(v: Visitors) -> object:
     return v.admin.get(
         f"/admin/khaacho/job/?q={sql.fetch('SELECT reference FROM jobs LIMIT 1')[0][0]}"
@@ -174,12 +183,7 @@ USES = (
         _retailer("/api/v1/products/?vendor={v.vendor_id}&cursor="),
         index_only=True,
     ),
-    Use(
-        15,
-        "offer_price_idx",
-        "products up to a price",
-        _retailer("/api/v1/products/?max_price=10&cursor="),
-    ),
+    Use(15, "offer_price_idx", "products from a price on", _dearest),
     Use(16, "message_from_idx", "staff: messages of one number", _messages_of_a_number),
     Use(
         17,

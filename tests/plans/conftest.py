@@ -14,8 +14,8 @@ from bench import scale
 from bench.scale import explain
 from tests.conftest import flush
 
-ORDERS = 100_000
-PRODUCTS = 12_000  # a catalogue that counts as big
+# A catalogue that counts as big, and many vendors with short shelves.
+SCALE = scale.Scale(orders=100_000, products=12_000, vendors=1_500)
 
 
 def _quietly(step: str) -> None:
@@ -46,7 +46,7 @@ def big_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
                 quoted = connection.ops.quote_name(name), connection.ops.quote_name(plain)
                 cursor.execute("CREATE DATABASE {} TEMPLATE {}".format(*quoted))
             _point_at(name)
-            scale.load(scale.Scale(orders=ORDERS, products=PRODUCTS), _quietly)
+            scale.load(SCALE, _quietly)
             _point_at(plain)
             yield name
         finally:

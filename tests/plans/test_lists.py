@@ -37,6 +37,7 @@ PAGES = (
     Page("retailer", "/api/v1/products/?category=Spices&cursor=", 2),
     Page("retailer", "/api/v1/products/?vendor={v.vendor_id}&cursor=", 2),
     Page("retailer", "/api/v1/products/?max_price=10&cursor=", 2),
+    Page("retailer", "/api/v1/products/?available=true&cursor=", 2),
     Page("retailer", "/api/v1/products/123/", 2),
     Page("retailer", "/api/v1/products/123/offers/?cursor=", 2),
     Page("retailer", "/api/v1/vendors/?cursor=", 1),
@@ -69,7 +70,7 @@ def test_a_page_of_the_api(page: Page, measured: explain.Sizes) -> None:
 
 COUNTED = "page numbers count the whole table; cursors do not"
 UNSORTED = "no index sorts everybody's by amount"
-SEARCHED = "the catalogue's search and its filter by stock look at every product or offer"
+SEARCHED = "the catalogue's search looks at every product"
 # Each of these reads through a big table today, and says why. A line leaves with what mends it.
 KNOWN = (
     ("staff", "/api/v1/orders/", COUNTED),
@@ -80,7 +81,6 @@ KNOWN = (
     ("staff", "/api/v1/payments/?sort=-amount&cursor=", UNSORTED),
     ("staff", "/api/v1/orders/?search=0000123&cursor=", "part of a number, among everybody's"),
     ("staff", "/api/v1/dashboard/", "a month's best products are summed from all lines"),
-    ("retailer", "/api/v1/products/?available=true&cursor=", SEARCHED),
     ("retailer", "/api/v1/products/?search=chamal&cursor=", SEARCHED),
 )
 
