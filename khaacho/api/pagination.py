@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.utils.encoding import escape_uri_path
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -65,11 +66,12 @@ class Paged(Generic[R]):
 
 def asked(request: Request) -> Asked:
     """Read `limit` and `page` or `cursor`. Raises Invalid (400)."""
-    limit = _number(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
-    cursor = request.query_params.get("cursor")
+    given = request.query_params
+    limit = _number(given, "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    cursor = given.get("cursor")
     if cursor is not None:
         return Asked(limit, cursor=cursor)
-    page = _number(request, "page", 1)
+    page = _number(given, "page", 1)
     if page * limit > MAX_DEPTH:
         raise Invalid(
             errors={"page": [f"Pages end at row {MAX_DEPTH}; use `cursor` to go deeper."]}
@@ -166,8 +168,8 @@ class Pagination(BasePagination):
         ]
 
 
-def _number(request: Request, name: str, default: int, most: int = 10**9) -> int:
-    text = request.query_params.get(name, "")
+def _number(given: QueryDict, name: str, default: int, most: int = 10**9) -> int:
+    text = given.get(name, "")
     if not text:
         return default
     if not re.fullmatch(r"[0-9]{1,10}", text) or not 1 <= int(text) <= most:

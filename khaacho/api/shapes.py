@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django_filters.constants import EMPTY_VALUES
 from django_filters.filters import Filter
 from django_filters.filterset import BaseFilterSet
@@ -46,11 +47,12 @@ def shape_of(filterset: type[BaseFilterSet] | None, request: Request) -> Shape |
     """
     forms: list[tuple[str, Any]] = []
     values: dict[str, Any] = {}
+    given = request.query_params
     for name, known in filterset.base_filters.items() if filterset else ():
-        if name not in request.query_params:
+        if name not in given:
             continue
         try:
-            value = _clean(known, name, request)
+            value = _clean(known, name, given)
         except ValidationError:
             return None
         if value in EMPTY_VALUES:
@@ -72,9 +74,8 @@ def filtered(
     return queryset
 
 
-def _clean(known: Filter, name: str, request: Request) -> Any:
-    widget = known.field.widget
-    return known.field.clean(widget.value_from_datadict(request.query_params, {}, name))
+def _clean(known: Filter, name: str, given: QueryDict) -> Any:
+    return known.field.clean(known.field.widget.value_from_datadict(given, {}, name))
 
 
 def _is_bindable(filterset: Any, known: Filter, value: Any) -> bool:
