@@ -106,6 +106,8 @@ def _explain(statement: str, params: Any, *, text: bool) -> Statement:
 
 
 def _with_values(statement: str, params: Any) -> str:
+    if not params:
+        return statement  # where a per cent sign is an operator
     text: str = mogrify(statement, params, connection)
     return text
 

@@ -140,7 +140,10 @@ def _model_field(model: type[Model], path: str) -> "Field[Any, Any] | None":
 
 @dataclass(frozen=True)
 class Statement:
-    """A SELECT as compiled, and what its places take: a Param's value, or what was compiled in."""
+    """A SELECT as compiled, and what its places take: a Param's value, or what was compiled in.
+
+    Without text it is of a queryset that cannot have rows, and is not run.
+    """
 
     text: str
     params: tuple[Any, ...]
@@ -149,11 +152,15 @@ class Statement:
         self, values: Mapping[str, Any], *, limit: int, offset: int = 0
     ) -> list[tuple[Any, ...]]:
         """Return at most `limit` rows after the first `offset`."""
+        if not self.text:
+            return []
         bound = self._bound(values)
         return sql.fetch(f"{self.text} LIMIT %s OFFSET %s", [*bound, limit, offset])
 
     def count(self, values: Mapping[str, Any], *, most: int) -> int:
         """Return how many rows there are; `most` + 1 says that there are more than that."""
+        if not self.text:
+            return 0
         counted = f"SELECT count(*) FROM ({self.text} LIMIT %s) AS counted"
         row = sql.fetch_one(counted, [*self._bound(values), most + 1])
         return int(row[0]) if row else 0
@@ -168,9 +175,9 @@ class Statement:
 
 
 def compiled(queryset: QuerySet[Any, Any]) -> Statement:
-    """Return the queryset's SELECT. One that cannot have rows becomes a SELECT of none."""
+    """Return the queryset's SELECT."""
     try:
         text, params = queryset.query.get_compiler(connection=connection).as_sql()
     except EmptyResultSet:
-        return Statement("SELECT WHERE false", ())
+        return Statement("", ())
     return Statement(text, tuple(params))

@@ -1,4 +1,4 @@
-"""Big tables: copies of one row, made in SQL, with only what must be unique changed."""
+"""Big tables: copies of one row, made in SQL, with only what must differ changed."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,11 @@ COPIES: Mapping[type[models.Model], Mapping[str, str]] = {
     Alert: {"entity_id": "n + 1000"},
     Product: {"sku": "'COPY-' || n"},
     VendorProduct: {"product_id": "(SELECT max(id) FROM products) - n + 1"},
-    Retailer: {"user_id": "(SELECT max(id) FROM users) - n + 1", "code": DEFAULT},
+    Retailer: {
+        "user_id": "(SELECT max(id) FROM users) - n + 1",
+        "code": DEFAULT,
+        "credit_score": "300 + n % 600",
+    },
     CreditAccount: {"retailer_id": "(SELECT max(id) FROM retailers) - n + 1"},
     CreditLedger: {
         "entry_number": DEFAULT,

@@ -38,7 +38,9 @@ def test_only_the_broker_publishes(path: Path):
 
 
 def test_the_broker_publishes_without_delays():
-    assert [x.split(": ")[1] for x in offences(BROKER.read_text())] == [".apply_async()"]
+    source = BROKER.read_text()
+    assert list(offences(source)) == []
+    assert source.count("producer.publish(") == 1
 
 
 @pytest.mark.parametrize(
