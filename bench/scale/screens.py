@@ -6,6 +6,7 @@ A screen is a request, a job or a sweep of the application; its statements are c
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.db import transaction
 
@@ -78,6 +79,15 @@ def _dearest(v: Visitors) -> object:
         " ORDER BY vendor_price DESC OFFSET 40 LIMIT 1"
     )
     return v.retailer.get(f"/api/v1/products/?min_price={price}&cursor=")
+
+
+def _narrow_category(v: Visitors) -> object:
+    """Browse where few goods are: in a wide category, the goods by name are found sooner by name."""
+    [(category, sub_category)] = sql.fetch(
+        "SELECT category, sub_category FROM products GROUP BY 1, 2 ORDER BY count(*), 1, 2 LIMIT 1"
+    )
+    query = urlencode({"category": category, "sub_category": sub_category, "cursor": ""})
+    return v.retailer.get(f"/api/v1/products/?{query}")
 
 
 def _by_job(v: Visitors) -> object:
@@ -222,12 +232,7 @@ USES = (
         "vendors, the best rated first",
         _retailer("/api/v1/vendors/?cursor="),
     ),
-    Use(
-        24,
-        "product_category_idx",
-        "products of a category",
-        _retailer("/api/v1/products/?category=Spices&sub_category=Whole%20spices&cursor="),
-    ),
+    Use(24, "product_category_idx", "products of a narrow category", _narrow_category),
     Use(
         25,
         "acceptance_inbox_idx",
