@@ -12,7 +12,10 @@ from khaacho.enums import OPEN_JOB_STATES, STAFF_ROLES, JobState, Queue, Role, S
 
 
 class Sequence(models.Func):
-    """A number for people from a PostgreSQL sequence: prefix, optional year in Kathmandu, zero-padded."""
+    """A number for people from a PostgreSQL sequence: prefix, optional year in Kathmandu, zero-padded.
+
+    It grows longer than `width` when it must: lpad would cut it, and two would be alike.
+    """
 
     output_field = models.TextField()
 
@@ -28,7 +31,8 @@ class Sequence(models.Func):
         year = (
             "to_char(now() AT TIME ZONE 'Asia/Kathmandu', 'YYYY') || '-' || " if self.year else ""
         )
-        number = f"lpad(nextval('{self.sequence}')::text, {self.width}, '0')"
+        form = "FM" + "9" * (18 - self.width) + "0" * self.width
+        number = f"to_char(nextval('{self.sequence}'), '{form}')"
         return f"('{self.prefix}-' || {year}{number})", []
 
 

@@ -87,6 +87,6 @@ INVOICE = (
 INVOICED_COLUMNS = {
     "ledger_entry_id": "%(entry)s",
     "due_date": "%(due_date)s",
-    "invoice_number": "(SELECT v.code || '/' || year.name || '/' || lpad(counter.last_number::text, 5, '0')"
+    "invoice_number": "(SELECT v.code || '/' || year.name || '/' || to_char(counter.last_number, 'FM9999900000')"
     " FROM year, counter, vendors v WHERE v.id = %(vendor)s)",
 }
