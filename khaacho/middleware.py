@@ -10,7 +10,7 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.csrf import CsrfViewMiddleware
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from khaacho import cache_budget, logs
 from khaacho.api import problems
@@ -71,19 +71,29 @@ api_errors = APIErrors
 
 
 class _PagesOnly:
-    """Django's middleware for people with a session; the API has none, and does not pay for it."""
+    """Django's middleware for pages: the API has no session, and does not pay for one.
+
+    Of several in a row the first leads an API request past all of them.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        super().__init__(get_response)  # type: ignore[call-arg] # of the class beside
+        beyond: Any = get_response
+        while isinstance(inner := getattr(beyond, "__wrapped__", None), _PagesOnly):
+            beyond = inner.past_pages
+        self.past_pages: Handler = beyond
 
     def __call__(self, request: HttpRequest) -> Any:
         if problems.is_api(request):
-            return self.get_response(request)  # type: ignore[attr-defined] # of the class beside
+            return self.past_pages(request)
         return super().__call__(request)  # type: ignore[misc]
 
 
-class PageSessions(_PagesOnly, SessionMiddleware):
+class PageFiles(_PagesOnly, WhiteNoiseMiddleware):  # type: ignore[misc] # whitenoise is untyped
     pass
 
 
-class PageCsrf(_PagesOnly, CsrfViewMiddleware):
+class PageSessions(_PagesOnly, SessionMiddleware):
     pass
 
 

@@ -26,14 +26,14 @@ def database(url: str) -> dict[str, Any]:
     except ProgrammingError as error:
         raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
     config: dict[str, Any] = {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "khaacho.db",
         "NAME": info.pop("dbname", ""),
         "USER": info.pop("user", ""),
         "PASSWORD": info.pop("password", ""),
         "HOST": info.pop("host", ""),
         "PORT": info.pop("port", ""),
         "CONN_MAX_AGE": 0 if DB_POOL_MAX else DB_CONN_MAX_AGE,
-        "CONN_HEALTH_CHECKS": True,
+        "CONN_HEALTH_CHECKS": not DB_POOL_MAX,  # khaacho.db looks at those of the pool itself
         "OPTIONS": dict(info),
     }
     if DB_SESSION_TIMEOUTS:
@@ -178,15 +178,15 @@ if find_spec("django_migration_linter"):  # a tool of development
 MIDDLEWARE = [
     "khaacho.middleware.request_id",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "khaacho.middleware.api_errors",
     "khaacho.api.rates.limited",
-    "khaacho.middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",
-    "khaacho.middleware.PageCsrf",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "khaacho.middleware.PageFiles",
+    "khaacho.middleware.PageSessions",
     "khaacho.middleware.PageAuthentication",
     "khaacho.middleware.PageMessages",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "khaacho.urls"
 WSGI_APPLICATION = "khaacho.wsgi.application"
@@ -358,6 +358,7 @@ if LOG_DIR:
 
 MIGRATION_LINTER_OPTIONS = {
     "exclude_apps": ["auth", "admin", "contenttypes", "sessions", "django_celery_beat"],
+    "sql_analyser": "postgresql",  # khaacho.db is PostgreSQL's
     "no_cache": True,
     "ignore_initial_migrations": True,  # their tables are empty
 }

@@ -174,11 +174,10 @@ def read_access_token(token: str) -> Actor:
     raise TokenRefused
 
 
-@lru_cache(maxsize=4096)
-def _verified(token: str, secret: str) -> tuple[Actor, int]:
-    """Return the actor and when the token expires; a client sends one token many times.
+def verify(token: str, secret: str) -> tuple[Actor, int]:
+    """Return the actor of an access token signed with this secret, and when it expires (Unix time).
 
-    Nothing that depends on the time is looked at here. Raises jwt.InvalidTokenError, ValueError.
+    Nothing that depends on the time is looked at. Raises jwt.InvalidTokenError, ValueError.
     """
     claims = jwt.decode(
         token,
@@ -189,6 +188,9 @@ def _verified(token: str, secret: str) -> tuple[Actor, int]:
         options={"require": ["exp", "sub", "role"], "verify_exp": False, "verify_iat": False},
     )
     return _actor(claims), int(claims["exp"])
+
+
+_verified = lru_cache(maxsize=4096)(verify)  # a client sends one token many times
 
 
 def _actor(claims: dict[str, Any]) -> Actor:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -31,7 +32,7 @@ from khaacho.actors import SYSTEM, act
 from khaacho.models import IdempotencyKey, Job, User
 from khaacho.money import line_amounts
 from khaacho.tasks import run_job
-from khaacho.tokens import read_access_token
+from khaacho.tokens import verify
 from orders.api.serializers import ItemSerializer, OrderSerializer
 from orders.enums import PaymentTerms
 from orders.events import OrderPlaced
@@ -40,10 +41,10 @@ from vendors.models import VendorProduct
 
 
 class UserAuthentication(BaseAuthentication):
-    """Fetch the user of the token, as token authentication usually does."""
+    """Verify the token and fetch its user, each time, as token authentication usually does."""
 
     def authenticate(self, request: Request) -> tuple[User, None]:
-        actor = read_access_token(request.headers["Authorization"][7:])
+        actor, _ = verify(request.headers["Authorization"][7:], settings.SECRET_KEY)
         return User.objects.select_related("retailer").get(pk=actor.user_id or 0), None
 
 

@@ -320,7 +320,8 @@ def proof(use: Use, statements: list[Statement]) -> Statement:
             if node.index == use.index and (alone or not use.index_only):
                 return statement
     used = {
-        node.kind + " " + (node.index or node.relation)
+        f"{node.kind} {node.index or node.relation}"
+        + (f" with {node.heap_fetches} heap fetches" if node.heap_fetches else "")
         for s in statements
         for node in s.nodes
         if node.relation or node.index

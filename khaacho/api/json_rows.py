@@ -11,6 +11,7 @@ all else in a list (docs/performance.md), so a statement is kept for each shape 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist
@@ -148,6 +149,11 @@ class Statement:
     text: str
     params: tuple[Any, ...]
 
+    @cached_property
+    def part(self) -> str:
+        """The SELECT of so many rows after so many."""
+        return f"{self.text} LIMIT %s OFFSET %s"
+
     def fetch(
         self, values: Mapping[str, Any], *, limit: int, offset: int = 0
     ) -> list[tuple[Any, ...]]:
@@ -155,7 +161,7 @@ class Statement:
         if not self.text:
             return []
         bound = self._bound(values)
-        return sql.fetch(f"{self.text} LIMIT %s OFFSET %s", [*bound, limit, offset])
+        return sql.fetch(self.part, [*bound, limit, offset])
 
     def count(self, values: Mapping[str, Any], *, most: int) -> int:
         """Return how many rows there are; `most` + 1 says that there are more than that."""

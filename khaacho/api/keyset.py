@@ -213,7 +213,12 @@ def salt_of(request: Request, terms: Sequence[str]) -> str:
         if name not in _NOT_FILTERS
         for value in values
     )
-    text = repr((request.path, filters, tuple(terms)))
+    return _salt(request.path, tuple(filters), tuple(terms))
+
+
+@lru_cache(maxsize=4096)
+def _salt(path: str, filters: tuple[tuple[str, str], ...], terms: tuple[str, ...]) -> str:
+    text = repr((path, list(filters), terms))
     return "khaacho.cursor:" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 

@@ -25,7 +25,7 @@ COPIES: Mapping[type[models.Model], Mapping[str, str]] = {
     Retailer: {
         "user_id": "(SELECT max(id) FROM users) - n + 1",
         "code": DEFAULT,
-        "credit_score": "300 + n % 600",
+        "credit_score": "300 + mod(n, 600)",
     },
     CreditAccount: {"retailer_id": "(SELECT max(id) FROM retailers) - n + 1"},
     CreditLedger: {
