@@ -8,10 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
-from django.db.backends.postgresql.base import DatabaseWrapper
 
 from bench.harness.rounds import Call
 from khaacho import sql
+from khaacho.db.base import DatabaseWrapper
 
 
 @dataclass(frozen=True)

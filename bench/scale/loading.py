@@ -12,7 +12,8 @@ from pathlib import Path
 from queue import Queue
 from threading import Barrier
 
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from bench.scale import bulk, demand
 from bench.trade import history
@@ -116,7 +117,8 @@ def load(options: Scale, done: Callable[[str], None]) -> None:
     """
     if sql.fetch("SELECT FROM users LIMIT 1") or sql.fetch("SELECT FROM orders LIMIT 1"):
         raise NotEmpty
-    with ThreadPoolExecutor(SESSIONS, initializer=_settle) as sessions:
+    here = connections["default"]
+    with ThreadPoolExecutor(SESSIONS, initializer=lambda: _settle(here.copy())) as sessions:
         try:
             rebuild = sessions.submit(_prepare, options).result()
             done("people and goods to draw from")
@@ -173,8 +175,9 @@ def _vacuum(sessions: Executor) -> None:
         time.sleep(0.2)
 
 
-def _settle() -> None:
-    """Make this thread's session one that has time and memory."""
+def _settle(session: BaseDatabaseWrapper) -> None:
+    """Make this thread's session one in the caller's database that has time and memory."""
+    connections["default"] = session
     sql.fetch(
         "SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', '0'),"
         " ('lock_timeout', '0'), ('idle_in_transaction_session_timeout', '0'), ('jit', 'off'),"
