@@ -109,7 +109,7 @@ def _statements(bench: Bench, long: _Account, short: _Account) -> list[Result]:
     """Compare statements of days without entries, before and after all: opening balances, no more."""
     results = []
     for name, day in (("tomorrow", 1), ("a day ten years ago", -3650)):
-        date = (timezone.now() + timedelta(days=day)).date().isoformat()
+        date = (timezone.localdate() + timedelta(days=day)).isoformat()
         path = f"/api/v1/credit/statement/?from={date}&to={date}"
         found = compare(
             {a: Client([a.person]).getting(path) for a in (long, short)}, bench.requests

@@ -71,9 +71,14 @@ class JSONBuildObject(Func):
 
 
 class Instant(Func):
-    """A timestamptz as our DateTimeField writes it: UTC, six digits, `Z`."""
+    """A timestamptz as our DateTimeField writes it: UTC, six digits, `Z`.
 
-    template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    Colons are quoted, for pgbench takes `:MI` for a variable of its own.
+    """
+
+    template = (
+        """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"')"""
+    )
     output_field: ClassVar[Any] = CharField()
 
 
