@@ -52,6 +52,7 @@ ASIDE = {
     "lines": ("acceptances", "talk", "work"),
     "entries": ("orders", "payments"),
 }
+VACUUM = "VACUUM (ANALYZE, INDEX_CLEANUP ON)"
 VACUUMS = 20
 UNSEEN = (
     "SELECT relname FROM pg_class WHERE oid = ANY(%s::regclass[]) AND (reltuples < 0"
@@ -165,11 +166,12 @@ def _rebuild(sessions: Executor, rebuild: bulk.Rebuild, done: Callable[[str], No
 def _vacuum(sessions: Executor) -> None:
     """Vacuum until every page is known to be visible to all, as index-only scans need it.
 
-    While anybody's older snapshot lives, autovacuum's included, pages of the load are not.
+    While anybody's older snapshot lives, autovacuum's included, pages of the load are not. A page with
+    rows that died before the load is not either, until the indexes have been cleaned of them.
     """
     for _ in range(VACUUMS):
         rows = sql.fetch(UNSEEN, [list(TABLES)])
-        list(sessions.map(sql.execute, [f"VACUUM (ANALYZE) {table}" for (table,) in rows]))
+        list(sessions.map(sql.execute, [f"{VACUUM} {table}" for (table,) in rows]))
         if not rows:
             return
         time.sleep(0.2)
