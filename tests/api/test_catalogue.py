@@ -181,7 +181,7 @@ def test_vendors_are_those_approved_best_rated_first(shop):
     vendors.block_vendor(vendor_id=blocked.pk, reason="late", actor=SYSTEM)
     Vendor.objects.filter(pk=high.pk).update(rating=Decimal("4.50"))
     assert ids(shop.get("vendors/")) == [high.pk, low.pk]
-    assert data(shop.get("vendors/", search=low.business_name.lower()[-5:], limit=1))
+    assert data(shop.get("vendors/", search=low.business_name.lower()[2:], limit=1))
     assert ids(shop.get("vendors/", district="surkhet", sort="business_name")) == [low.pk, high.pk]
     assert ids(shop.get("vendors/", district="Kaski")) == []
     assert shop.get(f"vendors/{high.pk}/").json() == {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import postgres
+from bench.harness import postgres, worlds
 from bench.targets import desk, order_list
 from khaacho import sql
 from orders.models import Order
@@ -30,6 +30,8 @@ def test_reads_are_measured_beside_their_reference(trade: Path, reference: None)
 
 @pytest.mark.django_db
 def test_a_stock_admin_list_counts_what_ours_does_not(trade: Path, reference: None) -> None:
+    if not worlds.is_superuser():
+        pytest.skip("only a superuser can make a table pass for a big one")
     client = desk._signed_in()
     sql.execute("UPDATE pg_class SET reltuples = 20000 WHERE relname = 'orders'")
 

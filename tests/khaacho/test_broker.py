@@ -190,5 +190,6 @@ def test_message_is_the_one_that_celery_would_send(own):
         assert message["headers"].pop("root_id") == task_id
         assert message["properties"].pop("correlation_id") == task_id
         assert message["properties"].pop("delivery_tag")
+        assert message["properties"].pop("reply_to")  # of the thread; there are no replies
     assert ours == theirs
     assert json.loads(b64decode(first["body"]))[0] == [1]
