@@ -31,9 +31,11 @@ from khaacho.models import (
     AuditLog,
     IdempotencyKey,
     Job,
+    QueueSetting,
     RefreshToken,
     SignInFailure,
     User,
+    WorkerNode,
 )
 
 admin.site.site_header = "Khaacho"
@@ -259,7 +261,10 @@ class JobAdmin(KhaachoModelAdmin):
     )
     fieldsets = sections(
         (None, ("kind", "queue", "state", "reference", "progress", "priority")),
-        ("Attempts", ("attempts", "max_attempts", "run_after", "last_error")),
+        (
+            "Attempts",
+            ("attempts", "max_attempts", "coalesced", "stalls", "run_after", "failed_at", "last_error"),
+        ),
         ("Payload", (pretty("args"), "dedupe_key", "slot", "request_id")),
         (
             "Times",
@@ -279,6 +284,19 @@ class JobAdmin(KhaachoModelAdmin):
             bulk=True,
         ),
     )
+
+
+@admin.register(QueueSetting)
+class QueueSettingAdmin(KhaachoModelAdmin):
+    list_display = ("queue", "is_paused", "reason", "changed_by", "changed_at")
+    list_select_related = ("changed_by",)
+    fieldsets = sections((None, ("queue", "is_paused", "reason", "changed_by", "changed_at")))
+
+
+@admin.register(WorkerNode)
+class WorkerNodeAdmin(KhaachoModelAdmin):
+    list_display = ("name", "concurrency", "started_at", "seen_at")
+    fieldsets = sections((None, ("name", "queues", "concurrency", "started_at", "seen_at")))
 
 
 def _resolved(alert: Alert) -> str:

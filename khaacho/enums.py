@@ -18,6 +18,7 @@ class JobState(TextChoices):
     RUNNING = "running"
     DONE = "done"
     DEAD = "dead"
+    CANCELLED = "cancelled"
 
 
 OPEN_JOB_STATES = (JobState.QUEUED, JobState.RUNNING)

@@ -142,6 +142,8 @@ class Job(models.Model):
     """A piece of work that PostgreSQL remembers and Celery does; inserted with the fact it follows.
 
     `fence` grows with every claim: a worker whose lease was taken over cannot finish with an old one.
+    `coalesced` counts the requests that were folded into this job, `stalls` the leases that expired;
+    `failed_at` is when its last attempt failed.
     """
 
     queue = models.CharField(max_length=20, choices=Queue)
@@ -150,12 +152,14 @@ class Job(models.Model):
     reference = models.CharField(max_length=80, blank=True)
     dedupe_key = models.CharField(max_length=120, null=True, blank=True)  # noqa: DJ001 - NULL does not collide
     slot = models.DateTimeField(null=True, blank=True)
-    state = models.CharField(max_length=8, choices=JobState, db_default=JobState.QUEUED)
+    state = models.CharField(max_length=9, choices=JobState, db_default=JobState.QUEUED)
     priority = models.SmallIntegerField(db_default=0)
     attempts = models.SmallIntegerField(db_default=0)
     max_attempts = models.SmallIntegerField(db_default=3)
     fence = models.BigIntegerField(db_default=0)
     rerun = models.BooleanField(db_default=False)
+    coalesced = models.IntegerField(db_default=0)
+    stalls = models.SmallIntegerField(db_default=0)
     run_after = models.DateTimeField(db_default=Now())
     published_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
@@ -165,6 +169,7 @@ class Job(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
 
     objects = JobQuerySet.as_manager()
 
@@ -206,10 +211,53 @@ class Job(models.Model):
             models.Index(fields=["-id"], condition=Q(state=JobState.DEAD), name="job_dead_idx"),
             # what was done about one object
             models.Index(fields=["reference", "-id"], name="job_reference_idx"),
+            # the figures of a queue: attempts that failed in the last hour
+            models.Index(
+                fields=["-failed_at"], condition=Q(failed_at__isnull=False), name="job_failed_idx"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.reference}".strip()
+
+
+class QueueSetting(models.Model):
+    """What an operator decided about a queue; a queue without a row runs. Work of a paused one waits."""
+
+    queue = models.CharField(max_length=20, choices=Queue, primary_key=True)
+    is_paused = models.BooleanField(db_default=False, default=False)
+    reason = models.CharField(max_length=300, blank=True, db_default="", default="")
+    changed_by = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "queue_settings"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(is_paused=False) | ~Q(reason=""), name="queue_pause_has_reason"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.queue
+
+
+class WorkerNode(models.Model):
+    """A process that does jobs, and when it was last seen. `concurrency`: jobs at once."""
+
+    name = models.CharField(max_length=120, unique=True)
+    queues = models.JSONField(default=list)
+    concurrency = models.SmallIntegerField()
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "worker_nodes"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class IdempotencyKey(models.Model):
