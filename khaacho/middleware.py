@@ -1,15 +1,19 @@
 """What every request needs: an id, a bound on its time in Redis, an answer in the API's form whatever went wrong."""
 
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.common import CommonMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from khaacho import cache_budget, logs
@@ -24,8 +28,8 @@ def request_id(get_response: Handler) -> Handler:
     """Take X-Request-ID when it is harmless, else make one; answer with it and log with it."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        given = request.headers.get("X-Request-ID", "")
-        value = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        value = given if _SAFE_ID.fullmatch(given) else secrets.token_hex(16)
         token = logs.request_id.set(value)
         try:
             with cache_budget.of_request():
@@ -39,7 +43,10 @@ def request_id(get_response: Handler) -> Handler:
 
 
 class APIErrors:
-    """Let nothing but problem documents leave API paths: no HTML, no traceback, in debug mode either."""
+    """Let nothing but problem documents leave API paths: no HTML, no traceback, in debug mode either.
+
+    It does for the API what CommonMiddleware and XFrameOptionsMiddleware do for pages.
+    """
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -47,16 +54,24 @@ class APIErrors:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not problems.is_api(request):
             return self.get_response(request)
-        if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path_info:
-            return problems.problem(400, "invalid", "The address contains a NUL character.")
-        if "Transfer-Encoding" in request.headers and not request.headers.get("Content-Length"):
-            # WSGI reads no further than Content-Length: such a body would pass for an empty one
-            return problems.problem(411, "length_required", "Send the body with Content-Length.")
-        response = self.get_response(request)
+        response = self._misread(request) or self.get_response(request)
         if response.status_code >= 400 and _is_html(response):
             kept = {name: response[name] for name in _KEPT_HEADERS if name in response}
-            return problems.problem(response.status_code, headers=kept)
+            response = problems.problem(response.status_code, headers=kept)
+        if isinstance(response, HttpResponse) and "Content-Length" not in response.headers:
+            response.headers["Content-Length"] = str(len(response.content))
+        response.headers.setdefault("X-Frame-Options", settings.X_FRAME_OPTIONS)
         return response
+
+    def _misread(self, request: HttpRequest) -> HttpResponse | None:
+        """Refuse what would be read as something else. Raises DisallowedHost."""
+        request.get_host()
+        if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path_info:
+            return problems.problem(400, "invalid", "The address contains a NUL character.")
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            # WSGI reads no further than Content-Length: such a body would pass for an empty one
+            return problems.problem(411, "length_required", "Send the body with Content-Length.")
+        return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer what a view that is not DRF's raised."""
@@ -87,6 +102,18 @@ class _PagesOnly:
         if problems.is_api(request):
             return self.past_pages(request)
         return super().__call__(request)  # type: ignore[misc]
+
+
+class PageCommon(_PagesOnly, CommonMiddleware):
+    pass
+
+
+class PageForgery(_PagesOnly, CsrfViewMiddleware):
+    """An API view is exempt: it believes a token in a header, which no other site can send."""
+
+
+class PageFrames(_PagesOnly, XFrameOptionsMiddleware):
+    pass
 
 
 class PageFiles(_PagesOnly, WhiteNoiseMiddleware):  # type: ignore[misc] # whitenoise is untyped

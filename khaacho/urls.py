@@ -3,16 +3,19 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from khaacho.api.routes import remembering
+
 urlpatterns: list[URLPattern | URLResolver] = [
-    path(
-        "api/v1/", include("orders.api.urls")
-    ),  # routes are tried in turn: what is asked most first
-    path("api/v1/", include("vendors.api.urls")),
-    path("api/v1/", include("credit.api.urls")),
-    path("api/v1/", include("payments.api.urls")),
-    path("api/v1/", include("whatsapp.api.urls")),
-    path("api/v1/", include("khaacho.api.urls")),
-    path("api/v1/", include("monitoring.api.urls")),
+    remembering(
+        "api/v1/",
+        "orders.api.urls",
+        "vendors.api.urls",
+        "credit.api.urls",
+        "payments.api.urls",
+        "whatsapp.api.urls",
+        "khaacho.api.urls",
+        "monitoring.api.urls",
+    ),
     path("admin/", admin.site.urls),
     path("", include("monitoring.api.probes")),
 ]

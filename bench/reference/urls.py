@@ -1,16 +1,17 @@
 """The site's own routes, and beside them the reference's."""
 
-from django.urls import include, path
+from django.urls import path
 
 from bench.reference.desk import site
 from bench.reference.products import ProductViewSet
 from bench.reference.views import OrderViewSet
+from khaacho import urls
 
 urlpatterns = [
+    *urls.urlpatterns,
     path("reference/admin/", site.urls),
     path("reference/orders/", OrderViewSet.as_view({"get": "list", "post": "create"})),
     path("reference/products/", ProductViewSet.as_view({"get": "list"})),
-    path("", include("khaacho.urls")),
 ]
 handler400 = "khaacho.api.problems.handler400"
 handler403 = "khaacho.api.problems.handler403"

@@ -7,6 +7,7 @@ that no filter knows are ignored. `sort_fields` maps the names that clients may 
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from django import forms
@@ -62,10 +63,14 @@ def sort_terms(request: Request, view: Any) -> tuple[str, ...]:
 
     Raises Invalid for a field that the view does not name, and for one named twice.
     """
-    fields: Mapping[str, str] = getattr(view, "sort_fields", {})
     wanted = request.query_params.get("sort", "") or getattr(view, "default_sort", "")
-    if not wanted:
-        return ()
+    kind: Any = type(view)
+    return _sorting(wanted, kind) if wanted else ()
+
+
+@lru_cache(maxsize=1024)
+def _sorting(wanted: str, view: Any) -> tuple[str, ...]:
+    fields: Mapping[str, str] = getattr(view, "sort_fields", {})
     terms = [_term(name.strip(), fields) for name in wanted.split(",")]
     names = [term.removeprefix("-") for term in terms]
     if len(set(names)) < len(names):

@@ -28,7 +28,7 @@ from khaacho.api import keyset, pagination
 from khaacho.api.authentication import caller
 from khaacho.api.filters import sort_terms
 from khaacho.api.json_rows import Param, Statement, as_text, compiled, projection
-from khaacho.api.keyset import Cursor
+from khaacho.api.keyset import Cursor, Window
 from khaacho.api.pagination import Asked, Paged
 from khaacho.api.shapes import Shape, filtered, shape_of
 from khaacho.exceptions import Invalid
@@ -65,7 +65,8 @@ class Listing:
         found = self.queryset
         columns = {term.removeprefix("-"): keyset.column(found, term) for term in self.terms}
         if cursor is not None:
-            places = [Param(f"cursor.{name}", column) for name, column in columns.items()]
+            # as the text that a row's place is read as; PostgreSQL takes it for the column's type
+            places = [Param(f"cursor.{name}", TextField()) for name in columns]
             found = keyset.beyond(found, dataclasses.replace(cursor, values=tuple(places)))
         return found.values_list(self.text, *(as_text(*each) for each in columns.items()))
 
@@ -186,4 +187,4 @@ def _by_cursor(listing: Listing, values: Values, asked: Asked, request: Request)
     found = listing.window(cursor).fetch({**values, **bound}, limit=asked.limit + 1)
     window = keyset.frame(found, cursor, asked.limit, lambda row: row[1:])
     texts = [row[0] for row in window.rows]
-    return pagination.window_of(dataclasses.replace(window, rows=texts), asked, salt)
+    return pagination.window_of(Window(texts, window.after, window.before), asked, salt)

@@ -5,7 +5,6 @@ list: path, filters and order are part of its signature.
 """
 
 import hashlib
-import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from khaacho.exceptions import Invalid
 
 R = TypeVar("R", bound=Model)
 V = TypeVar("V")
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _NOT_FILTERS = {"cursor", "limit", "page"}
 _READ = {"d": Decimal, "t": datetime.fromisoformat, "a": date.fromisoformat}
 
@@ -171,7 +171,7 @@ def _value(row: Any, name: str) -> Any:
 def encode(cursor: Cursor, salt: str) -> str:
     """Return the cursor as an opaque, signed string. Raises TypeError for a field of another type."""
     parts = [cursor.backward, cursor.inclusive, [_write(value) for value in cursor.values]]
-    payload = _armoured(json.dumps(parts, separators=(",", ":")).encode())
+    payload = _armoured(_COMPACT.encode(parts).encode())
     return f"{payload}.{_seal(payload, salt, settings.SECRET_KEY)}"
 
 
@@ -181,7 +181,7 @@ def decode(text: str, salt: str) -> Cursor:
     seals = [_seal(payload, salt, str(each)) for each in _secrets()]
     if not any(constant_time_compare(seal, each) for each in seals):
         raise Invalid(errors={"cursor": ["This is not a cursor of this list."]})
-    backward, inclusive, values = json.loads(urlsafe_b64decode(payload))
+    backward, inclusive, values = json.loads(urlsafe_b64decode(f"{payload}=="))
     return Cursor(tuple(_read(value) for value in values), backward, inclusive)
 
 
@@ -190,9 +190,9 @@ def _secrets() -> list[Any]:
 
 
 def _seal(payload: str, salt: str, secret: str) -> str:
-    """Return 128 bits of HMAC-SHA256 over list and place; django.core.signing takes five times as long."""
+    """Return 128 bits of keyed BLAKE2b over list and place; django.core.signing takes ten times as long."""
     message = f"{salt}:{payload}".encode("utf-8", "replace")
-    return _armoured(hmac.digest(_key(secret), message, "sha256")[:16])
+    return _armoured(hashlib.blake2b(message, key=_key(secret), digest_size=16).digest())
 
 
 @lru_cache(maxsize=8)
@@ -202,7 +202,8 @@ def _key(secret: str) -> bytes:
 
 
 def _armoured(content: bytes) -> str:
-    return urlsafe_b64encode(content).decode()
+    """Return text that an address takes as it is: without padding there is nothing to escape."""
+    return urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def salt_of(request: Request, terms: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ the planner's estimate for its `total`, and says so by `"total_is_estimate": tru
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -193,9 +194,22 @@ def _by_cursor(queryset: QuerySet[Any], asked: Asked, request: Request) -> Paged
 
 def _address(request: Request, parameter: str, value: str) -> str:
     """Return the request's own path and query with one parameter replaced, the names sorted."""
-    parameters = {**dict(request.query_params.lists()), parameter: [value]}
-    query = urlencode(sorted(parameters.items()), doseq=True)
-    return f"{escape_uri_path(request.path)}?{query}"
+    others = tuple(
+        (name, tuple(values)) for name, values in request.query_params.lists() if name != parameter
+    )
+    before, after = _around(request.path, others, parameter)
+    return f"{before}{quote_plus(value)}{after}"
+
+
+@lru_cache(maxsize=1024)
+def _around(
+    path: str, others: tuple[tuple[str, tuple[str, ...]], ...], parameter: str
+) -> tuple[str, str]:
+    """Return what stands before and after the parameter's value."""
+    smaller = urlencode([each for each in sorted(others) if each[0] < parameter], doseq=True)
+    larger = urlencode([each for each in sorted(others) if each[0] > parameter], doseq=True)
+    before = f"{escape_uri_path(path)}?{smaller}{'&' if smaller else ''}{parameter}="
+    return before, f"&{larger}" if larger else ""
 
 
 def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
