@@ -13,11 +13,14 @@ from pathlib import Path
 
 import django
 
+from bench import load
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results.json"
 REPORT = ROOT / "docs" / "performance.md"
 SIZES = (10_000, 1_000_000)
 ORDER_BYTES = 8_000  # with lines, ledger, indexes and what the run adds
+LEAN_ORDER_BYTES = 4_000
 BASE_BYTES = 4 * 2**30  # the write-ahead log, and a million open orders
 # what → seconds that it takes on two cores, about, with the defaults
 PARTS: Mapping[str, int] = {
@@ -51,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def room(argv: Sequence[str]) -> int:
     """Return the bytes that the servers of this command line need, beside those of the machine."""
     sizes: tuple[int, ...] = _parser().parse_args(argv).sizes
-    return BASE_BYTES + ORDER_BYTES * sum(sizes)
+    return BASE_BYTES + sum(
+        size * (LEAN_ORDER_BYTES if load.is_lean(size) else ORDER_BYTES) for size in sizes
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "--only", type=_parts, default=tuple(PARTS), help=f"of {','.join(PARTS)}; all by default"
     )
     parser.add_argument(
-        "--sizes", type=_sizes, default=SIZES, help="orders in each database, as 10000,1000000"
+        "--sizes",
+        type=_sizes,
+        default=SIZES,
+        help="orders in each database, as 10000,1000000,10000000; above two million a lean trade",
     )
     parser.add_argument("--requests", type=_count, default=400, help="calls of each competitor")
     parser.add_argument(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from bench.harness.results import Result
 from bench.harness.worlds import World
+from bench.load import is_lean
 
 
 @dataclass(frozen=True)
@@ -44,4 +45,11 @@ class Bench:
 
     @property
     def big(self) -> World:
+        """The largest world that is whole, or else the smallest of those that are lean."""
+        whole = [size for size in self.worlds if not is_lean(size)]
+        return self.worlds[max(whole)] if whole else self.small
+
+    @property
+    def largest(self) -> World:
+        """The largest of all, which may be lean."""
         return self.worlds[max(self.worlds)]

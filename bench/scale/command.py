@@ -23,6 +23,7 @@ def add_load(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--baskets", type=Path, help="CSV of baskets to take the skew from")
     parser.add_argument("--owing", type=_share, default=0.08, help="share of delivered orders")
     parser.add_argument("--hot-account", type=_positive, default=0, help="entries of one account")
+    parser.add_argument("--lean", action="store_true", help="orders, ledger and payments alone")
     parser.add_argument("--dry-run", action="store_true", help="say what would be loaded")
     parser.set_defaults(run=_load)
 
@@ -65,6 +66,7 @@ def _load(arguments: argparse.Namespace) -> int:
         owing=arguments.owing,
         hot_account=arguments.hot_account,
         baskets=arguments.baskets,
+        lean=arguments.lean,
     )
     if arguments.dry_run:
         sizes = ", ".join(f"{rows:,} {name}" for name, rows in scale.sizes.items())
@@ -81,7 +83,7 @@ def _load(arguments: argparse.Namespace) -> int:
         transient=True,
     )
     with bar:
-        task = bar.add_task("load", total=len(loading.steps()) + 4)
+        task = bar.add_task("load", total=len(loading.steps(scale.lean)) + 4)
         try:
             loading.load(scale, lambda step: bar.update(task, advance=1, description=step))
         except loading.NotEmpty:

@@ -5,7 +5,7 @@ invariant of `manage.py verify`, the ledger's hash chain included.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,9 @@ ASIDE = {
     "lines": ("acceptances", "talk", "work"),
     "entries": ("orders", "payments"),
 }
+# What a lean trade goes without, and its own way of making what the later steps read.
+LEFT_OUT = ("status_logs", "acceptances", "talk", "work")
+LEAN = HERE / "sql" / "lean"
 VACUUM = "VACUUM (ANALYZE, INDEX_CLEANUP ON)"
 VACUUMS = 20
 UNSEEN = (
@@ -82,6 +85,8 @@ class Scale:
 
     `owing` is the share of delivered orders that are not paid, `hot_account` the number of entries that one
     account has at least, `baskets` a file that the skew of demand is taken from instead of the facts kept here.
+    A `lean` trade has orders, ledger and payments alone: no lines, logs, offers to vendors, messages or jobs, a
+    quarter of the bytes. What is asked of an order's insides, `manage.py verify` too, has no answer there.
     """
 
     orders: int
@@ -92,6 +97,7 @@ class Scale:
     owing: float = 0.08
     hot_account: int = 0
     baskets: Path | None = None
+    lean: bool = False
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -104,9 +110,16 @@ class Scale:
         }
 
 
-def steps() -> list[Path]:
+def steps(lean: bool = False) -> list[Path]:
     """The files to run, in order."""
-    return sorted((HERE / "sql").glob("*.sql"))
+    files = {path.name: path for path in (HERE / "sql").glob("*.sql")}
+    if lean:
+        files |= {path.name: path for path in LEAN.glob("*.sql")}
+    return [files[name] for name in sorted(files) if not (lean and _step(files[name]) in LEFT_OUT)]
+
+
+def _step(path: Path) -> str:
+    return path.stem[3:]
 
 
 def load(options: Scale, done: Callable[[str], None]) -> None:
@@ -123,7 +136,7 @@ def load(options: Scale, done: Callable[[str], None]) -> None:
         try:
             rebuild = sessions.submit(_prepare, options).result()
             done("people and goods to draw from")
-            _run_steps(sessions, done)
+            _run_steps(sessions, {_step(path): path for path in steps(options.lean)}, done)
             _rebuild(sessions, rebuild, done)
             sessions.submit(_finish).result()
             _vacuum(sessions)
@@ -132,26 +145,29 @@ def load(options: Scale, done: Callable[[str], None]) -> None:
             _close(sessions)
 
 
-def _run_steps(sessions: Executor, done: Callable[[str], None]) -> None:
+def _run_steps(sessions: Executor, files: Mapping[str, Path], done: Callable[[str], None]) -> None:
     """Run the steps in order, and those of ASIDE beside them; the last waits for all."""
     aside = {name for names in ASIDE.values() for name in names}
-    *main, last = [step.stem[3:] for step in steps() if step.stem[3:] not in aside]
+    *main, last = [name for name in files if name not in aside]
     waiting: Queue[str | None] = Queue()
-    beside = sessions.submit(_run_from, waiting, done)
+    beside = sessions.submit(_run_from, waiting, files, done)
     try:
         for name in main:
-            sessions.submit(_run, name, done).result()
+            sessions.submit(_run, files[name], done).result()
             for ready in ASIDE.get(name, ()):
-                waiting.put(ready)
+                if ready in files:
+                    waiting.put(ready)
     finally:
         waiting.put(None)
     beside.result()
-    sessions.submit(_run, last, done).result()
+    sessions.submit(_run, files[last], done).result()
 
 
-def _run_from(waiting: "Queue[str | None]", done: Callable[[str], None]) -> None:
+def _run_from(
+    waiting: "Queue[str | None]", files: Mapping[str, Path], done: Callable[[str], None]
+) -> None:
     while name := waiting.get():
-        _run(name, done)
+        _run(files[name], done)
 
 
 def _rebuild(sessions: Executor, rebuild: bulk.Rebuild, done: Callable[[str], None]) -> None:
@@ -242,10 +258,9 @@ def _curve(name: str, values: Sequence[float]) -> str:
     )
 
 
-def _run(name: str, done: Callable[[str], None]) -> None:
-    [step] = (HERE / "sql").glob(f"[0-9][0-9]_{name}.sql")
+def _run(step: Path, done: Callable[[str], None]) -> None:
     _execute(step.read_text(encoding="utf-8"))
-    done(name.replace("_", " "))
+    done(_step(step).replace("_", " "))
 
 
 def _execute_all(statements: Sequence[str]) -> None:
