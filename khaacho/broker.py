@@ -27,12 +27,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pointer:
-    """What the broker carries: which job, in which queue, and Celery's limits in seconds."""
+    """What the broker carries: which job, in which queue, and Celery's limits in seconds.
+
+    Of a `priority` other than 0 it overtakes the others of its queue, or lets them pass.
+    """
 
     job_id: int
     queue: str
     soft_limit: int
     hard_limit: int
+    priority: int = 0
+
+    @property
+    def step(self) -> int:
+        """The list of its queue in Redis: workers empty an earlier one of JOB_PRIORITY_STEPS first."""
+        urgent, normal, patient = settings.JOB_PRIORITY_STEPS
+        if self.priority == 0:
+            return int(normal)
+        return int(urgent if self.priority > 0 else patient)
 
 
 def publish(pointers: Sequence[Pointer]) -> bool:
@@ -87,6 +99,7 @@ def _connection(url: str, timeout: float) -> Connection:
         "socket_connect_timeout": timeout,
         "retry_on_timeout": False,
         "max_retries": 0,
+        "priority_steps": settings.JOB_PRIORITY_STEPS,
     }
     return Connection(url, transport_options=options, connect_timeout=timeout)
 
@@ -105,6 +118,7 @@ def _send(pointer: Pointer, producer: Any) -> None:
         routing_key=pointer.queue,
         serializer="json",
         delivery_mode="persistent",
+        priority=pointer.step,
         headers={**form.headers, "id": task_id, "root_id": task_id, "argsrepr": repr(args)},
         **{**form.properties, "correlation_id": task_id},
     )
