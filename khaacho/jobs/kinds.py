@@ -57,6 +57,13 @@ def registered() -> Iterable[Kind]:
     return known.values()
 
 
+def hard_limits() -> dict[str, int]:
+    """Return the hard limit of each queue by its name, and of each kind that has a narrower one."""
+    limits = {queue.value: rule.hard_limit for queue, rule in QUEUES.items()}
+    narrow = {k.name: k.hard_limit for k in registered() if k.hard_limit != limits[k.queue.value]}
+    return limits | narrow
+
+
 def limits_of(kind: str, queue: str) -> tuple[int, int]:
     """Return the soft and hard limit of a kind in seconds; of one that is not known, its queue's."""
     found: Kind | None = known.get(kind)

@@ -18,7 +18,7 @@ from khaacho.enums import JobState
 from khaacho.exceptions import JobCancelled, LeaseLost
 from khaacho.jobs import kinds
 from khaacho.jobs.enqueueing import pointer, publish_on_commit
-from khaacho.jobs.queues import NOT_PAUSED, QUEUES
+from khaacho.jobs.queues import NOT_PAUSED
 from khaacho.rollback import run_after_rollback
 
 log = logging.getLogger("khaacho.jobs")
@@ -113,9 +113,7 @@ def claim_next(queue: str | None = None) -> Claim | None:
 
 def _claim(statement: str, **which: object) -> Claim | None:
     """Take a due job: one conditional UPDATE, committed before the work begins."""
-    limits = {queue.value: rule.hard_limit for queue, rule in QUEUES.items()}
-    limits |= {kind.name: kind.hard_limit for kind in kinds.registered()}
-    known = {"limits": Jsonb(limits), "margin": settings.JOB_LEASE_MARGIN_SECONDS}
+    known = {"limits": Jsonb(kinds.hard_limits()), "margin": settings.JOB_LEASE_MARGIN_SECONDS}
     row = sql.fetch_one(statement, known | which)
     if row is None:
         return None
