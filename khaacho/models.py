@@ -209,6 +209,11 @@ class Job(models.Model):
             models.Index(fields=["queue", "state", "-finished_at"], name="job_queue_state_idx"),
             # the dead-letter list
             models.Index(fields=["-id"], condition=Q(state=JobState.DEAD), name="job_dead_idx"),
+            # staff list filters
+            models.Index(
+                fields=["-id"], condition=Q(state=JobState.CANCELLED), name="job_cancelled_idx"
+            ),
+            models.Index(fields=["kind", "-id"], name="job_kind_idx"),
             # what was done about one object
             models.Index(fields=["reference", "-id"], name="job_reference_idx"),
             # the figures of a queue: attempts that failed in the last hour

@@ -372,4 +372,4 @@ def test_the_schedule_is_that_of_the_design():
     assert found["orders.mark_overdue"] == ((6, 0), day)
     assert found["orders.find_expired"] == (None, timedelta(minutes=1))
     assert found["whatsapp.recover"] == (None, timedelta(minutes=5))
-    assert schedules.SWEEP_EVERY == timedelta(seconds=5)
+    assert timedelta(seconds=5) == schedules.SWEEP_EVERY
