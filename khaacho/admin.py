@@ -5,10 +5,10 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from khaacho import alert_desk, job_desk, tenants, user_desk
+from khaacho import alert_desk, job_desk, jobs, tenants, user_desk
 from khaacho.actors import Actor
 from khaacho.adminsite import (
     KhaachoModelAdmin,
@@ -20,12 +20,13 @@ from khaacho.adminsite import (
     computed,
     exactly,
     pretty,
+    scrubbed,
     sections,
 )
 from khaacho.adminsite.filters import unset_first
 from khaacho.adminsite.forms import PhoneField, ReasonForm
 from khaacho.adminsite.sign_in import PhoneSignIn
-from khaacho.enums import STAFF_ROLES, JobState, Role
+from khaacho.enums import STAFF_ROLES, JobState, Queue, Role
 from khaacho.models import (
     Alert,
     AuditLog,
@@ -237,6 +238,27 @@ def _cannot_retry(job: Job) -> str:
     return "" if job.state in (JobState.DEAD, JobState.QUEUED) else f"it is {job.state}"
 
 
+def _cannot_cancel(job: Job) -> str:
+    return f"it is {job.state}" if job.state in (JobState.DONE, JobState.CANCELLED) else ""
+
+
+class QueueForm(forms.Form):
+    queue = forms.ChoiceField(choices=Queue.choices)
+
+
+class KindFilter(admin.SimpleListFilter):
+    """By kind of work: those that the code knows, so that the table is not read for them."""
+
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(kind.name for kind in jobs.registered())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
 @admin.register(Job)
 class JobAdmin(KhaachoModelAdmin):
     entity_type = "job"
@@ -252,7 +274,7 @@ class JobAdmin(KhaachoModelAdmin):
         "finished_at",
         _error,
     )
-    list_filter = ("queue", "state")
+    list_filter = ("queue", "state", KindFilter)
     deferred = ("args",)
     searches = (
         exactly("pk", "id", r"\d{1,18}"),
@@ -273,7 +295,7 @@ class JobAdmin(KhaachoModelAdmin):
                 "last_error",
             ),
         ),
-        ("Payload", (pretty("args"), "dedupe_key", "slot", "request_id")),
+        ("Payload", (pretty("args", mask=scrubbed), "dedupe_key", "slot", "request_id")),
         (
             "Times",
             ("created_at", "published_at", "started_at", "lease_until", "finished_at"),
@@ -290,6 +312,30 @@ class JobAdmin(KhaachoModelAdmin):
             done="Job {record} will run within seconds.",
             hindrance=_cannot_retry,
             bulk=True,
+        ),
+        Verb(
+            name="cancel_job",
+            label="Cancel",
+            permission="khaacho.cancel_job",
+            run=lambda job, fields, actor: job_desk.cancel(job.pk, fields["reason"], actor),
+            effect="A waiting job never runs and a dead one is dismissed; a running one commits nothing"
+            " more. What it did outside the database stays done.",
+            done="Job {record} is cancelled.",
+            form=ReasonForm,
+            hindrance=_cannot_cancel,
+            bulk=True,
+            is_grave=True,
+        ),
+    )
+    list_verbs = (
+        Verb(
+            name="requeue",
+            label="Requeue dead",
+            permission="khaacho.requeue",
+            run=lambda _, fields, actor: job_desk.requeue_dead(fields["queue"], actor),
+            effect="Every dead job of the queue begins anew with its full number of attempts.",
+            done="{record} dead jobs will run within seconds.",
+            form=QueueForm,
         ),
     )
 

@@ -209,6 +209,11 @@ class Job(models.Model):
             models.Index(fields=["queue", "state", "-finished_at"], name="job_queue_state_idx"),
             # the dead-letter list
             models.Index(fields=["-id"], condition=Q(state=JobState.DEAD), name="job_dead_idx"),
+            # staff list filters
+            models.Index(
+                fields=["-id"], condition=Q(state=JobState.CANCELLED), name="job_cancelled_idx"
+            ),
+            models.Index(fields=["kind", "-id"], name="job_kind_idx"),
             # what was done about one object
             models.Index(fields=["reference", "-id"], name="job_reference_idx"),
             # the figures of a queue: attempts that failed in the last hour
@@ -300,6 +305,8 @@ class RefreshToken(models.Model):
         indexes = [
             # revoking a family
             models.Index(fields=["family"], name="refresh_token_family_idx"),
+            # the purge
+            models.Index(fields=["expires_at"], name="refresh_token_expires_idx"),
         ]
 
 
@@ -315,6 +322,8 @@ class SignInFailure(models.Model):
         indexes = [
             models.Index(fields=["phone", "-created_at"], name="sign_in_failure_phone_idx"),
             models.Index(fields=["address", "-created_at"], name="sign_in_failure_address_idx"),
+            # the purge
+            models.Index(fields=["created_at"], name="sign_in_failure_created_idx"),
         ]
 
 

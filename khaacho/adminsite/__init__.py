@@ -1,6 +1,6 @@
 """What every model's admin is made of: lists, object pages, verbs, panels, timelines."""
 
-from khaacho.adminsite.columns import Column, computed, npr, pretty, sections
+from khaacho.adminsite.columns import Column, computed, npr, pretty, scrubbed, sections
 from khaacho.adminsite.filters import OpenFirst, narrowed, one_of, open_first
 from khaacho.adminsite.model_admin import KhaachoModelAdmin
 from khaacho.adminsite.panels import Panel, add_panel
@@ -40,5 +40,6 @@ __all__ = [
     "one_of",
     "open_first",
     "pretty",
+    "scrubbed",
     "sections",
 ]

@@ -14,11 +14,14 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from khaacho import logs
 from khaacho.money import format_npr
 
 EMPTY = "–"
 MASK = "•••"
 MASKED = frozenset({"phone", "password", "token", "body", "text", "message", "from", "to"})
+
+PERSONAL = MASKED | {"name", "address", "secret", "number"}
 
 Column = Callable[[Any], Any]
 
@@ -83,15 +86,17 @@ def computed(label: str, *, boolean: bool = False) -> Callable[[Column], Column]
 
 
 @cache
-def pretty(field: str, label: str = "") -> Column:
-    """Return a column of a JSON field, indented, with personal data masked."""
+def pretty(field: str, label: str = "", *, mask: Callable[[Any], Any] | None = None) -> Column:
+    """Return a column of a JSON field, indented, with personal data masked, as `mask` does if given."""
 
     @admin.display(description=label or field.replace("_", " "))
     def show(record: Any) -> SafeString | str:
         value = getattr(record, field)
         if not value:
             return EMPTY
-        text = json.dumps(masked(value), indent=1, ensure_ascii=False, cls=DjangoJSONEncoder)
+        text = json.dumps(
+            (mask or masked)(value), indent=1, ensure_ascii=False, cls=DjangoJSONEncoder
+        )
         return format_html("<pre>{}</pre>", text)
 
     show.__name__ = field
@@ -104,6 +109,22 @@ def masked(value: Any) -> Any:
         return {k: MASK if k.lower() in MASKED and v else masked(v) for k, v in value.items()}
     if isinstance(value, list):
         return [masked(item) for item in value]
+    return value
+
+
+def scrubbed(value: Any, key: str = "") -> Any:
+    """Return a JSON value of unknown make masked more strictly: by a part of a key, and by its looks.
+
+    Names are masked too, and whatever looks like a phone or a token in any text; ids stay.
+    """
+    if isinstance(value, dict):
+        return {k: scrubbed(v, k.lower()) for k, v in value.items()}
+    if isinstance(value, list):
+        return [scrubbed(item, key) for item in value]
+    if value and key in MASKED:
+        return MASK
+    if isinstance(value, str) and value:
+        return MASK if PERSONAL & set(key.split("_")) else logs.scrub(value)
     return value
 
 

@@ -169,6 +169,7 @@ CASES = [
     Case("reverse_payment", payment, {"payment_status": PaymentState.REVERSED}, REASON),
     Case("bounce_cheque", payment, {"bounced": True}, REASON),
     Case("retry_job", dead_job, {"state": "queued", "attempts": 0}),
+    Case("cancel_job", dead_job, {"state": "cancelled"}, REASON),
     Case("acknowledge_alert", alert, {}),
     Case("resolve_alert", alert, {}, REASON),
     Case("reset_password", lambda: make_user(Role.RETAILER), {}, {"password": "a long new one"}),
