@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "khaacho.api.urls",
         "monitoring.api.urls",
     ),
+    path("admin/queues/", include("monitoring.board")),
     path("admin/", admin.site.urls),
     path("", include("monitoring.api.probes")),
 ]
