@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from credit import selectors as credit
 from credit.models import CreditAccount, Retailer
+from credit.scoring import band
 from khaacho import sql
 from khaacho.actors import ACTING, Actor
 from khaacho.money import ZERO, LineAmounts, line_amounts
@@ -314,7 +315,7 @@ class CreditSummary:
 
     @property
     def band(self) -> str:
-        return credit.band(self.retailer.credit_score)
+        return band(self.retailer.credit_score)
 
     @property
     def available(self) -> Decimal:

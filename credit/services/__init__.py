@@ -15,9 +15,11 @@ from credit.services.limits import change_limit, change_terms, decide_limit_chan
 from credit.services.retailers import (
     approve_retailer,
     block_retailer,
+    lock_retailers,
     register_retailer,
     unblock_retailer,
 )
+from credit.services.scores import record_scores
 
 __all__ = [
     "DeliveryEntry",
@@ -30,9 +32,11 @@ __all__ = [
     "change_terms",
     "decide_limit_change",
     "freeze_account",
+    "lock_retailers",
     "open_account",
     "post_delivery",
     "post_entry",
+    "record_scores",
     "register_retailer",
     "release",
     "reserve",

@@ -6,7 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credit.models import CreditAccount
-from credit.selectors import BAND_NAMES, available
+from credit.scoring import BAND_NAMES
+from credit.selectors import available
 from khaacho.actors import Actor
 from khaacho.api.serializers import (
     CharField,
