@@ -46,3 +46,14 @@ class CreditScoreChanged(Event):
     @property
     def reference(self) -> str:
         return f"retailer:{self.retailer_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringAsked(Event):
+    """Somebody wants a shop's score computed now."""
+
+    retailer_id: int
+
+    @property
+    def reference(self) -> str:
+        return f"retailer:{self.retailer_id}"

@@ -7,6 +7,7 @@ class PaymentsConfig(AppConfig):
     name = "payments"
 
     def ready(self) -> None:
+        from credit.events import ScoringAsked
         from khaacho import events, jobs, schedules
         from khaacho.enums import Queue
         from orders.events import DuesOverdue, OrderCancelled, OrderCompleted, OrderDelivered
@@ -18,6 +19,7 @@ class PaymentsConfig(AppConfig):
         events.subscribe(OrderCompleted, "payments.handlers.order_closed")
         events.subscribe(OrderCancelled, "payments.handlers.order_closed")
         events.subscribe(DuesOverdue, "payments.handlers.dues_overdue")
+        events.subscribe(ScoringAsked, "payments.handlers.scoring_asked", queue=Queue.CREDIT_SCORE)
         for name in ("rescore", "rescore_chunk", "rescore_all", "review_risk"):
             jobs.register(f"payments.{name}", f"payments.tasks.{name}", queue=Queue.CREDIT_SCORE)
         schedules.register(

@@ -1,9 +1,10 @@
 """Facts that payments hear."""
 
+from credit.events import ScoringAsked
 from khaacho import jobs
 from orders.events import DuesOverdue, OrderDelivered, OrderEvent
 from orders.models import Order
-from payments import services
+from payments import scores, services
 from payments.events import PaymentEvent, PaymentReversed
 from payments.models import Payment
 
@@ -35,6 +36,11 @@ def order_closed(event: OrderEvent) -> None:
 def dues_overdue(event: DuesOverdue) -> None:
     """Dues that have passed their date change their shop's score."""
     _rescore(event.retailer_id)
+
+
+def scoring_asked(event: ScoringAsked) -> None:
+    """Score at once: somebody waits for it."""
+    scores.rescore(retailer_ids=[event.retailer_id])
 
 
 def _rescore(retailer_id: int) -> None:

@@ -1,11 +1,12 @@
 """Scoring shops: facts are gathered under the retailers' locks, so that the last scoring knows the most."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.conf import settings
 
 from credit import services as credit
-from credit.scoring import MODELS, Advice, Score, advice
+from credit.scoring import MODELS, Advice, Facts, Score, advice
 from khaacho.transactions import verb
 from payments import standing
 
@@ -23,8 +24,16 @@ def rescore(*, retailer_ids: Iterable[int]) -> dict[int, Score]:
     return credit.record_scores(standing.facts(locked, MODELS[settings.CREDIT_SCORE_VERSION]))
 
 
-def advice_for(retailer_id: int) -> list[Advice]:
-    """Return what paying each of the shop's five oldest dues today would do. Seven statements."""
+@dataclass(frozen=True)
+class Known:
+    """What is known of a shop at this moment, and what paying each of its oldest dues would do."""
+
+    facts: Facts
+    advice: tuple[Advice, ...]
+
+
+def known(retailer_id: int) -> Known:
+    """Return today's facts of a shop and its advice. Seven statements."""
     model = MODELS[settings.CREDIT_SCORE_VERSION]
-    found = standing.facts([retailer_id], model)
-    return advice(found[retailer_id], model) if found else []
+    facts = standing.facts([retailer_id], model)[retailer_id]
+    return Known(facts, tuple(advice(facts, model)))

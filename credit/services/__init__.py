@@ -19,7 +19,8 @@ from credit.services.retailers import (
     register_retailer,
     unblock_retailer,
 )
-from credit.services.scores import record_scores
+from credit.services.scores import ask_for_scoring, record_scores
+from credit.services.suggesting import suggest_limit
 
 __all__ = [
     "DeliveryEntry",
@@ -27,6 +28,7 @@ __all__ = [
     "Exposure",
     "approve_excess",
     "approve_retailer",
+    "ask_for_scoring",
     "block_retailer",
     "change_limit",
     "change_terms",
@@ -41,6 +43,7 @@ __all__ = [
     "release",
     "reserve",
     "reverse_entry",
+    "suggest_limit",
     "unblock_retailer",
     "unfreeze_account",
     "use_approval",

@@ -8,9 +8,12 @@ from django.conf import settings
 from django.db import transaction
 
 from credit import shown
-from credit.events import CreditScoreChanged
+from credit.events import CreditScoreChanged, ScoringAsked
+from credit.models import Retailer
 from credit.scoring import MODELS, Facts, Score, band, score
-from khaacho import events, sql
+from khaacho import audit, events, sql
+from khaacho.actors import Actor, act, require_staff
+from khaacho.exceptions import NotFound
 
 LATEST = (
     "SELECT r.id, s.score, s.version, s.is_provisional, s.cap, s.reason, s.components::text"
@@ -51,6 +54,17 @@ def record_scores(facts: Mapping[int, Facts]) -> dict[int, Score]:
     for retailer_id in changed:
         shown.credit_changed(retailer_id)
     return changed
+
+
+@transaction.atomic
+def ask_for_scoring(*, retailer_id: int, actor: Actor) -> None:
+    """Have a shop scored now, by whoever knows its facts. Raises NotFound, Forbidden."""
+    act(actor)
+    require_staff(actor)
+    if not Retailer.objects.filter(pk=retailer_id).exists():
+        raise NotFound
+    audit.record(actor, "credit_score.asked", entity_type="retailer", entity_id=retailer_id)
+    events.publish(ScoringAsked(retailer_id=retailer_id))
 
 
 def _shown(made: Score) -> tuple[Any, ...]:

@@ -42,7 +42,7 @@ class ScoreView(APIView):
         query.is_valid(raise_exception=True)
         retailer_id = query.chosen(actor)
         scoring = credit.scoring(actor, retailer_id)
-        shown: dict[str, Any] = {**vars(scoring), "advice": scores.advice_for(retailer_id)}
+        shown: dict[str, Any] = {**vars(scoring), "advice": scores.known(retailer_id).advice}
         return Response(ScoreSerializer(shown).data)
 
 

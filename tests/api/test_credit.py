@@ -183,6 +183,8 @@ def test_credit_of_a_shop():
         "reserved": "80.00",
         "available": "4470.00",
         "overdue": "250.00",
+        "on_hold": False,
+        "hold_reason": "",
         "accounts": [
             {
                 "id": own.pk,

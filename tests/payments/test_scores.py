@@ -373,7 +373,7 @@ def test_advice_is_of_the_moment():
     order = deliver(shop)
     backdate_due(order, 70)
     rescored(shop)
-    [said] = scores.advice_for(shop.pk)
+    [said] = scores.known(shop.pk).advice
     assert (said.invoice.number, said.days_late) == (order.order_number, 40)
     pay(order)
-    assert scores.advice_for(shop.pk) == []
+    assert scores.known(shop.pk).advice == ()
