@@ -20,7 +20,7 @@ class PaymentsConfig(AppConfig):
         events.subscribe(OrderCancelled, "payments.handlers.order_closed")
         events.subscribe(DuesOverdue, "payments.handlers.dues_overdue")
         events.subscribe(ScoringAsked, "payments.handlers.scoring_asked", queue=Queue.CREDIT_SCORE)
-        for name in ("rescore", "rescore_chunk", "rescore_all", "review_risk"):
+        for name in ("rescore", "rescore_chunk", "rescore_all", "review_risk", "review_chunk"):
             jobs.register(f"payments.{name}", f"payments.tasks.{name}", queue=Queue.CREDIT_SCORE)
         schedules.register(
             "credit scores of all approved retailers", "payments.rescore_all", at=(2, 30)
