@@ -5,7 +5,7 @@ docs/credit-score.md says what each alert means. Pure but for `changed` and `pro
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -122,13 +122,14 @@ SELECT started_at FROM jobs WHERE kind = 'payments.review_risk' AND slot = (
 """
 OVERLAP = "interval '5 minutes'"  # of transactions that were under way when the last review read
 # By entries, orders, scores; by dues that crossed a level as days went by; and where an alert is open.
+DAY = "(%(since)s AT TIME ZONE 'Asia/Kathmandu')::date"
 CHANGED = f"""
 SELECT retailer_id FROM credit_ledgers WHERE created_at > %(since)s - {OVERLAP}
 UNION SELECT retailer_id FROM orders WHERE created_at > %(since)s - {OVERLAP}
 UNION SELECT retailer_id FROM credit_scores WHERE created_at > %(since)s - {OVERLAP}
 UNION SELECT retailer_id FROM orders WHERE payment_status = 'OVERDUE' AND due_amount > 0 AND (
-    due_date BETWEEN %(day)s - 31 AND {TODAY} - 31 OR due_date BETWEEN %(day)s - 61 AND {TODAY} - 61
-    OR due_date BETWEEN %(day)s - 91 AND {TODAY} - 91)
+    due_date BETWEEN {DAY} - 31 AND {TODAY} - 31 OR due_date BETWEEN {DAY} - 61 AND {TODAY} - 61
+    OR due_date BETWEEN {DAY} - 91 AND {TODAY} - 91)
 UNION SELECT entity_id FROM alerts WHERE entity_type = 'retailer' AND resolved_at IS NULL
     AND code = ANY(%(codes)s)
 ORDER BY 1
@@ -147,9 +148,13 @@ def changed() -> list[int]:
     last = sql.fetch_one(REVIEWED)
     if last is None or last[0] is None:
         return [row[0] for row in sql.fetch(EVERYBODY_OWING)]
-    day = "(%(since)s AT TIME ZONE 'Asia/Kathmandu')::date"
-    params = {"since": last[0], "codes": [alert_code(code) for code in CODES]}
-    return [row[0] for row in sql.fetch(CHANGED.replace("%(day)s", day), params)]
+    return changed_since(last[0])
+
+
+def changed_since(moment: datetime) -> list[int]:
+    """Return the shops whose facts changed since, or for which an alert is open. One statement."""
+    params = {"since": moment, "codes": [alert_code(code) for code in CODES]}
+    return [row[0] for row in sql.fetch(CHANGED, params)]
 
 
 PROFILES = f"""
