@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now, Upper
 
 from credit.enums import CREDITS, DEBITS, EntryType, RequestState
+from credit.scoring import band
 from khaacho.actors import Actor
 from khaacho.enums import Role
 from khaacho.models import Sequence, User
@@ -259,13 +260,19 @@ class CreditLedger(models.Model):
 
 
 class CreditScore(models.Model):
-    """One scoring of a retailer, 300-900, with everything needed to compute it again."""
+    """One scoring of a retailer, 300-900, with everything needed to compute it again.
+
+    `inputs` are the facts (credit.scoring.Facts), `components` the points by factor; `cap` is the most
+    that the shop could have then and `reason` why, NULL and empty without one.
+    """
 
     retailer = models.ForeignKey(Retailer, models.PROTECT, related_name="scores", db_index=False)
     score = models.SmallIntegerField()
     version = models.CharField(max_length=8)
     inputs = models.JSONField()
     components = models.JSONField()
+    is_provisional = models.BooleanField(db_default=False, default=False)
+    cap = models.SmallIntegerField(null=True, blank=True)
     reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -277,16 +284,22 @@ class CreditScore(models.Model):
         indexes = [
             # a retailer's history
             models.Index(fields=["retailer", "-created_at"], name="credit_score_retailer_idx"),
+            # the hourly risk review: whose score changed since the last
+            models.Index(fields=["-created_at"], name="credit_score_created_idx"),
         ]
 
     def __str__(self) -> str:
         return f"{self.score} ({self.version})"
 
+    @property
+    def band(self) -> str:
+        return band(self.score)
+
 
 class LimitChange(models.Model):
     """A change of a credit limit (NPR): of one account, or of the platform's limit when `account` is NULL.
 
-    A rise above the threshold waits for a second person.
+    A rise above the threshold waits for a second person. `is_automatic`: the score's band suggested it.
     """
 
     retailer = models.ForeignKey(Retailer, models.PROTECT, related_name="limit_changes")
@@ -300,6 +313,7 @@ class LimitChange(models.Model):
     requested_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     decided_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     needs_second_person = models.BooleanField(default=False)
+    is_automatic = models.BooleanField(db_default=False, default=False)
     created_at = models.DateTimeField(db_default=Now())
     decided_at = models.DateTimeField(null=True, blank=True)
 

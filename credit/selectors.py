@@ -5,19 +5,20 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery, Sum, Value, Window
+from django.utils import timezone
 
-from credit.models import CreditAccount, CreditLedger, Retailer
+from credit.models import CreditAccount, CreditLedger, CreditScore, Retailer
+from credit.scoring import MODELS, Facts, Score, score
 from khaacho import finding
 from khaacho.actors import Actor
+from khaacho.enums import Role
 from khaacho.exceptions import NotFound
 from khaacho.models import User
 from khaacho.money import ZERO
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
-BANDS = ((750, "excellent"), (650, "good"), (550, "fair"), (450, "poor"))
-WORST_BAND = "very_poor"
-BAND_NAMES = (*(name for _, name in BANDS), WORST_BAND)
 
 
 def retailer_id_of(user_id: int) -> int | None:
@@ -38,11 +39,6 @@ def retailers_like(text: str) -> QuerySet[Retailer]:
     if (phone := finding.phone("phone", text)) is not None:
         ways.append(every.filter(user__in=User.objects.filter(phone).values("pk")))
     return finding.ids(every.filter(finding.words("shop_name", text)), *ways)
-
-
-def band(score: int) -> str:
-    """Return the band of a credit score: excellent, good, fair, poor, very_poor."""
-    return next((name for floor, name in BANDS if score >= floor), WORST_BAND)
 
 
 def available(limit: Decimal, *used: Decimal) -> Decimal:
@@ -136,3 +132,43 @@ def _statement_retailer(
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), KATHMANDU)
+
+
+def scores(actor: Actor) -> QuerySet[CreditScore]:
+    """Scorings that the actor may see: a shop its own, staff all, a vendor none."""
+    if actor.is_staff:
+        return CreditScore.objects.all()
+    if actor.role == Role.RETAILER:
+        return CreditScore.objects.filter(retailer_id=actor.retailer_id or 0)
+    return CreditScore.objects.none()
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A retailer's score as it was last kept, computed again from what was stored with it."""
+
+    retailer: Retailer
+    kept: CreditScore | None
+    made: Score
+
+
+def scoring(actor: Actor, retailer_id: int) -> Scoring:
+    """Return a retailer's latest scoring; one that was never scored is scored as a stranger.
+
+    Raises NotFound for a retailer that is not the actor's. Two queries.
+    """
+    own = actor.is_staff or (actor.role == Role.RETAILER and actor.retailer_id == retailer_id)
+    retailer = Retailer.objects.filter(pk=retailer_id).first() if own else None
+    if retailer is None:
+        raise NotFound
+    return scoring_of(retailer)
+
+
+def scoring_of(retailer: Retailer) -> Scoring:
+    """Return a retailer's latest scoring. One query."""
+    kept = CreditScore.objects.filter(retailer=retailer).order_by("-created_at", "-pk").first()
+    if kept is None:
+        facts, model = Facts(as_of=timezone.localdate()), MODELS[settings.CREDIT_SCORE_VERSION]
+    else:
+        facts, model = Facts.from_json(kept.inputs), MODELS[kept.version]
+    return Scoring(retailer, kept, score(facts, model))

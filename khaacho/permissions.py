@@ -54,6 +54,7 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "block_retailer": "Can block a retailer",
         "unblock_retailer": "Can unblock a retailer",
         "change_platform_limit": "Can change a retailer's platform limit",
+        "rescore_retailer": "Can have a retailer scored now",
     },
     "credit.creditaccount": {
         "change_account_limit": "Can change an account's limit",
@@ -119,6 +120,7 @@ _CATALOGUE = (
     "credit.change_retailer",
 )
 _CREDIT = (
+    "credit.rescore_retailer",
     "credit.change_platform_limit",
     "credit.change_account_limit",
     "credit.change_terms",

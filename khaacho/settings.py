@@ -312,7 +312,10 @@ SPECTACULAR_SETTINGS = {
 # The trade's own figures.
 VAT_RATE = 13  # per cent, on taxable products
 DEFAULT_PAYMENT_TERMS_DAYS = 30
-CREDIT_HOLD_DAYS_LATE = 30  # a due this late stops new credit
+CREDIT_HOLD_DAYS_LATE = 30  # a due more days late than this stops new credit
+CREDIT_SCORE_VERSION = "v1"  # of credit/scoring/model.py
+# False: what the score's band suggests waits for an officer; True: it is done, but for large rises.
+CREDIT_AUTOMATIC_LIMITS = env.bool("CREDIT_AUTOMATIC_LIMITS", False)
 ACCEPTANCE_DEADLINE = timedelta(hours=2)
 MAX_VENDORS_ASKED = 5
 AUTO_COMPLETE_AFTER = timedelta(days=3)

@@ -17,8 +17,16 @@ class OrdersConfig(AppConfig):
         register(routing_weights)
         jobs.register("orders.route", "orders.tasks.route", queue=Queue.ORDER_ROUTING)
         jobs.register("orders.expire", "orders.tasks.expire", queue=Queue.ORDER_ROUTING)
-        for name in ("find_expired", "find_completable", "complete", "mark_overdue"):
+        for name in ("find_expired", "find_completable", "complete"):
             jobs.register(f"orders.{name}", f"orders.tasks.{name}", queue=Queue.ORDER_PROCESSING)
+        jobs.register(
+            "orders.mark_overdue",
+            "orders.tasks.mark_overdue",
+            queue=Queue.ORDER_PROCESSING,
+            soft_limit=540,
+            hard_limit=600,
+            atomic=False,
+        )
         jobs.register(
             "orders.refresh_statistics",
             "orders.tasks.refresh_statistics",

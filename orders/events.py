@@ -54,3 +54,14 @@ class OrderCompleted(OrderEvent):
 @dataclass(frozen=True, kw_only=True)
 class OrderCancelled(OrderEvent):
     pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuesOverdue(Event):
+    """Some of a shop's dues have passed their date unpaid."""
+
+    retailer_id: int
+
+    @property
+    def reference(self) -> str:
+        return f"retailer:{self.retailer_id}"

@@ -206,6 +206,16 @@ class Order(models.Model):
                 name="order_owing_idx",
                 condition=Q(due_date__isnull=False, due_amount__gt=0),
             ),
+            # the daily job that marks dues OVERDUE: those that are not, first due first
+            models.Index(
+                fields=["due_date", "id"],
+                name="order_falling_due_idx",
+                condition=Q(
+                    due_date__isnull=False,
+                    due_amount__gt=0,
+                    payment_status__in=[PaymentStatus.PENDING, PaymentStatus.PARTIAL],
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

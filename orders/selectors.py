@@ -2,17 +2,22 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.utils import timezone
 
 from credit import selectors as credit
 from credit.models import CreditAccount, Retailer
+from credit.scoring import band
 from khaacho import sql
 from khaacho.actors import ACTING, Actor
 from khaacho.money import ZERO, LineAmounts, line_amounts
+from orders.enums import PaymentStatus
 from orders.models import Order, OrderItem
 from orders.routing import Candidate
 
@@ -294,14 +299,45 @@ def shown(actor: Actor) -> QuerySet[Order]:
     return orders.prefetch_related(Prefetch("items", OrderItem.objects.order_by("id")))
 
 
-def overdue_by_vendor(retailer_id: int) -> dict[int, Decimal]:
-    """Return what a retailer owes past its due date, by vendor, in NPR. One statement."""
+@dataclass(frozen=True)
+class Overdue:
+    """What a shop owes one vendor past its due date, in NPR, and how late the oldest of it is."""
+
+    amount: Decimal
+    days_late: int
+
+
+def overdue_by_vendor(retailer_id: int) -> dict[int, Overdue]:
+    """Return what a retailer owes past its due date, by vendor. One statement."""
     rows = sql.fetch(
-        "SELECT vendor_id, sum(due_amount) FROM orders WHERE retailer_id = %s AND due_amount > 0"
+        f"SELECT vendor_id, sum(due_amount), {TODAY} - min(due_date) FROM orders"
+        " WHERE retailer_id = %s AND due_amount > 0"
         f" AND due_date < {TODAY} GROUP BY vendor_id",
         [retailer_id],
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: Overdue(*row[1:]) for row in rows}
+
+
+def hold_reason(days_late: int) -> str:
+    """Say why new credit is held when the oldest due is so late; nothing when it is not."""
+    if days_late <= settings.CREDIT_HOLD_DAYS_LATE:
+        return ""
+    return (
+        f"The oldest due is {days_late} days late, more than {settings.CREDIT_HOLD_DAYS_LATE}:"
+        " new orders on credit are held, cash is welcome."
+    )
+
+
+def on_hold(retailers: QuerySet[Retailer]) -> QuerySet[Retailer]:
+    """Those whose new credit is held: a due is more than settings.CREDIT_HOLD_DAYS_LATE days late.
+
+    The day after its due date a due is marked OVERDUE, which an index holds.
+    """
+    last = timezone.localdate() - timedelta(days=settings.CREDIT_HOLD_DAYS_LATE)
+    late = Order.objects.filter(
+        payment_status=PaymentStatus.OVERDUE, due_amount__gt=0, due_date__lt=last
+    )
+    return retailers.filter(pk__in=late.values("retailer"))
 
 
 @dataclass(frozen=True)
@@ -310,11 +346,11 @@ class CreditSummary:
 
     retailer: Retailer
     accounts: tuple[CreditAccount, ...]
-    overdue_by_vendor: Mapping[int, Decimal]
+    overdue_by_vendor: Mapping[int, Overdue]
 
     @property
     def band(self) -> str:
-        return credit.band(self.retailer.credit_score)
+        return band(self.retailer.credit_score)
 
     @property
     def available(self) -> Decimal:
@@ -323,7 +359,17 @@ class CreditSummary:
 
     @property
     def overdue(self) -> Decimal:
-        return sum(self.overdue_by_vendor.values(), ZERO)
+        return sum((due.amount for due in self.overdue_by_vendor.values()), ZERO)
+
+    @property
+    def hold_reason(self) -> str:
+        """Why new orders on credit are refused, in words; nothing when they are not."""
+        late = [due.days_late for due in self.overdue_by_vendor.values()]
+        return hold_reason(max(late, default=0))
+
+    @property
+    def on_hold(self) -> bool:
+        return bool(self.hold_reason)
 
 
 def credit_summary(actor: Actor) -> CreditSummary:

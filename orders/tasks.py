@@ -56,7 +56,8 @@ def find_completable() -> None:
         )
 
 
-def mark_overdue() -> None:
+def mark_overdue(*, claim: jobs.Claim) -> None:
+    """Mark the dues past their date; each batch commits by itself."""
     services.mark_overdue()
 
 

@@ -12,10 +12,13 @@ from credit.models import CreditAccount, Retailer
 from khaacho import finding
 from khaacho.actors import Actor
 from khaacho.adminsite import (
+    Figure,
     KhaachoModelAdmin,
     Panel,
     Search,
     Verb,
+    add_figure,
+    add_filter,
     add_panel,
     by_code,
     by_number,
@@ -28,9 +31,11 @@ from khaacho.adminsite import (
 from khaacho.adminsite.forms import NprField, ReasonForm, chooser
 from khaacho.money import ZERO, format_npr
 from orders.models import Order
+from orders.selectors import on_hold
 from payments import services
 from payments.enums import PaymentMethod, PaymentState
 from payments.models import Payment, PaymentAllocation, PaymentReminder
+from payments.standing_page import standing
 from vendors.models import Vendor
 
 SHOWN = 10  # orders named before a payment is recorded
@@ -312,3 +317,13 @@ add_panel(
         limit=10,
     ),
 )
+add_figure(
+    Retailer,
+    Figure(
+        title="Standing",
+        template="payments/standing.html",
+        permission="credit.view_creditscore",
+        look=standing,
+    ),
+)
+add_filter(Retailer, narrowed("hold", held=("New credit held", on_hold)))

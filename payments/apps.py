@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
 
 
@@ -5,9 +7,26 @@ class PaymentsConfig(AppConfig):
     name = "payments"
 
     def ready(self) -> None:
-        from khaacho import events
-        from orders.events import OrderDelivered
-        from payments.events import PaymentReversed
+        from credit.events import ScoringAsked
+        from khaacho import events, jobs, schedules
+        from khaacho.enums import Queue
+        from orders.events import DuesOverdue, OrderCancelled, OrderCompleted, OrderDelivered
+        from payments.events import PaymentRecorded, PaymentReversed
 
         events.subscribe(OrderDelivered, "payments.handlers.order_delivered")
         events.subscribe(PaymentReversed, "payments.handlers.payment_reversed")
+        events.subscribe(PaymentRecorded, "payments.handlers.payment_recorded")
+        events.subscribe(OrderCompleted, "payments.handlers.order_closed")
+        events.subscribe(OrderCancelled, "payments.handlers.order_closed")
+        events.subscribe(DuesOverdue, "payments.handlers.dues_overdue")
+        events.subscribe(ScoringAsked, "payments.handlers.scoring_asked", queue=Queue.CREDIT_SCORE)
+        for name in ("rescore", "rescore_chunk", "rescore_all", "review_risk", "review_chunk"):
+            jobs.register(f"payments.{name}", f"payments.tasks.{name}", queue=Queue.CREDIT_SCORE)
+        schedules.register(
+            "credit scores of all approved retailers", "payments.rescore_all", at=(2, 30)
+        )
+        schedules.register(
+            "risk review of retailers whose facts changed",
+            "payments.review_risk",
+            every=timedelta(hours=1),
+        )

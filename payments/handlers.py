@@ -1,19 +1,53 @@
 """Facts that payments hear."""
 
-from orders.events import OrderDelivered
+from credit.events import ScoringAsked
+from khaacho import jobs
+from orders.events import DuesOverdue, OrderDelivered, OrderEvent
 from orders.models import Order
-from payments import services
-from payments.events import PaymentReversed
+from payments import scores, services
+from payments.events import PaymentEvent, PaymentReversed
 from payments.models import Payment
 
 
 def order_delivered(event: OrderDelivered) -> None:
-    """An advance pays the next invoice."""
+    """An advance pays the next invoice; the score sees both."""
     order = Order.objects.get(pk=event.order_id)
     services.apply_advances(retailer_id=order.retailer_id, vendor_id=order.vendor_id)
+    _rescore(order.retailer_id)
 
 
 def payment_reversed(event: PaymentReversed) -> None:
-    """What a reversed payment had paid may be paid by another advance."""
+    """What a reversed payment had paid may be paid by another advance; the score sees both."""
     payment = Payment.objects.get(pk=event.payment_id)
     services.apply_advances(retailer_id=payment.retailer_id, vendor_id=payment.vendor_id)
+    _rescore(payment.retailer_id)
+
+
+def payment_recorded(event: PaymentEvent) -> None:
+    """A payment changes its shop's score."""
+    _rescore(Payment.objects.values_list("retailer_id", flat=True).get(pk=event.payment_id))
+
+
+def order_closed(event: OrderEvent) -> None:
+    """A completed or cancelled order changes its shop's score."""
+    _rescore(Order.objects.values_list("retailer_id", flat=True).get(pk=event.order_id))
+
+
+def dues_overdue(event: DuesOverdue) -> None:
+    """Dues that have passed their date change their shop's score."""
+    _rescore(event.retailer_id)
+
+
+def scoring_asked(event: ScoringAsked) -> None:
+    """Score at once: somebody waits for it."""
+    scores.rescore(retailer_ids=[event.retailer_id])
+
+
+def _rescore(retailer_id: int) -> None:
+    """Have the shop scored once for all that happens until then."""
+    jobs.enqueue(
+        "payments.rescore",
+        {"retailer_id": retailer_id},
+        reference=f"retailer:{retailer_id}",
+        dedupe_key=f"score:{retailer_id}",
+    )

@@ -21,5 +21,5 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$;
 CREATE OR REPLACE FUNCTION scale.score(retailer bigint) RETURNS integer
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT 300 + floor(601 * (0.3 + 0.7 * scale.chance('score', retailer)))::integer
+    SELECT score FROM scale.plan_score WHERE n = floor(101 * scale.chance('score', retailer))::integer
 $$;

@@ -14,8 +14,9 @@ from threading import Barrier
 
 from django.db import connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
-from bench.scale import bulk, demand
+from bench.scale import bulk, demand, scores
 from bench.trade import history
 from khaacho import sql
 
@@ -231,6 +232,7 @@ def _prepare(options: Scale) -> bulk.Rebuild:
             " %(owing)s::float8 AS owing, %(hot)s::bigint AS hot_entries",
             {**options.sizes, "owing": options.owing, "hot": options.hot_account},
         )
+        scores.write(timezone.localdate())
         chance = (HERE / "chance.sql").read_text(encoding="utf-8")
         _execute(chance.replace("{seed}", str(int(options.seed))))
         curves = demand.derive(options.baskets) if options.baskets else demand.facts()

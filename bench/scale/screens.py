@@ -6,9 +6,11 @@ A screen is a request, a job or a sweep of the application; its statements are c
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.db import transaction
+from django.utils import timezone
 
 from bench.scale.explain import INDEX_ONLY, Statement, explained
 from bench.scale.visitors import Visitors, visitors
@@ -16,6 +18,7 @@ from khaacho import jobs, sql
 from orders import selectors as order_selectors
 from orders import services as order_services
 from orders import tasks as order_tasks
+from payments import risk, scores
 from payments import services as payment_services
 from whatsapp.services import receiving
 
@@ -263,9 +266,27 @@ USES = (
     ),
     Use(
         0,
-        "order_owing_idx",
+        "order_falling_due_idx",
         "the daily job that marks dues overdue",
         lambda v: order_services.mark_overdue(),
+    ),
+    Use(
+        0,
+        "credit_score_created_idx",
+        "the hourly review of shops whose score changed",
+        lambda v: risk.changed_since(timezone.now() + timedelta(minutes=10)),
+    ),
+    Use(
+        0,
+        "credit_score_retailer_idx",
+        "the latest scorings of some shops",
+        lambda v: scores.rescore(retailer_ids=range(1, 50)),
+    ),
+    Use(
+        0,
+        "credit_score_retailer_idx",
+        "a shop's scorings, the newest first",
+        _retailer("/api/v1/credit/score/history/?cursor="),
     ),
     Use(
         0,

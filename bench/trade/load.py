@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench.trade import history, logins
-from khaacho import sql
+from khaacho import jobs, sql
 
 TABLES = (
     "users",
@@ -22,6 +22,7 @@ TABLES = (
     "retailers",
     "credit_accounts",
     "credit_ledgers",
+    "credit_scores",
     "orders",
     "order_items",
     "order_status_logs",
@@ -30,6 +31,11 @@ TABLES = (
     "payment_allocations",
     "invoice_counters",
     "jobs",
+)
+SCORES = (
+    "SELECT credit_score, EXISTS (SELECT FROM credit_scores s WHERE s.retailer_id = r.id"
+    " AND jsonb_path_exists(s.components, '$[*].sentence'))"
+    " FROM retailers r ORDER BY credit_score DESC"
 )
 LOCK = 0x6B686161  # one load at a time
 
@@ -79,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         transient=True,
     )
     with bar:
-        task = bar.add_task("load", total=len(history.steps()) + 3)
+        task = bar.add_task("load", total=len(history.steps()) + 4)
         try:
             is_new = load(
                 options,
@@ -98,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         return 0
     console.print(_counts())
+    console.print(_bands())
     console.print(f"Loaded in {time.monotonic() - started:.1f} s; logins are in {arguments.logins}")
     return 0
 
@@ -130,9 +137,12 @@ def load(options: history.Options, path: Path, done: Callable[[str], None]) -> b
             raise OtherTrade
         history.write(options, passwords, done)
         _employ_the_operator()
+        jobs.enqueue("payments.rescore_all", {"everybody": True}, reference="the demo trade")
         draft = logins.prepare(path, logins.collect(passwords))
     draft.replace(path)
     _analyze()
+    jobs.run_due(queue="credit_score")  # what a crash here leaves, the worker does
+    done("credit scores")
     return True
 
 
@@ -160,3 +170,26 @@ def _counts() -> Table:
         row = sql.fetch_one(f"SELECT count(*) FROM {name}")
         table.add_row(name, f"{row[0]:,}" if row else "")
     return table
+
+
+def _bands() -> Table:
+    """Say how many shops are in each band, and how many of them have an explanation."""
+    table = Table("credit score", "shops", "explained", "lowest", "highest")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, *figures in bands():
+        table.add_row(name.replace("_", " "), *map(str, figures))
+    return table
+
+
+def bands() -> list[tuple[str, int, int, int, int]]:
+    """Return (band, shops, those with an explanation, lowest, highest score), the best band first."""
+    from credit.scoring import band  # noqa: PLC0415 - models need django.setup()
+
+    shops: dict[str, list[tuple[int, bool]]] = {}
+    for score, is_explained in sql.fetch(SCORES):
+        shops.setdefault(band(score), []).append((score, is_explained))
+    return [
+        (name, len(found), sum(told for _, told in found), found[-1][0], found[0][0])
+        for name, found in shops.items()
+    ]

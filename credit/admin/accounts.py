@@ -252,12 +252,22 @@ class CreditLedgerAdmin(KhaachoModelAdmin):
 
 @admin.register(CreditScore)
 class CreditScoreAdmin(KhaachoModelAdmin):
-    list_display = ("created_at", "retailer", "score", "version", "reason")
+    list_display = (
+        "created_at",
+        "retailer",
+        "score",
+        "band",
+        "is_provisional",
+        "cap",
+        "version",
+        "reason",
+    )
     list_select_related = ("retailer",)
     deferred = ("inputs", "components")
     ordering_when = {"retailer__id__exact": ("-created_at",)}
     searches = (by_code("retailer__code", "RTL", "retailer"),)
     fieldsets = sections(
-        (None, ("created_at", "retailer", "score", "version", "reason")),
+        (None, ("created_at", "retailer", ("score", "band", "version"))),
+        ("Cap", ("is_provisional", "cap", "reason")),
         ("Explanation", (pretty("components"), pretty("inputs"))),
     )

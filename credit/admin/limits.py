@@ -53,6 +53,7 @@ class LimitChangeAdmin(KhaachoModelAdmin):
         npr("old_limit"),
         npr("new_limit"),
         "state",
+        "is_automatic",
         "requested_by",
         "decided_by",
     )
@@ -67,6 +68,7 @@ class LimitChangeAdmin(KhaachoModelAdmin):
             (
                 "state",
                 "needs_second_person",
+                "is_automatic",
                 "requested_by",
                 "created_at",
                 "decided_by",

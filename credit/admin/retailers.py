@@ -107,6 +107,14 @@ RETAILER_VERBS = (
         form=LimitForm,
         initial=lambda shop: {"new_limit": shop.credit_limit},
     ),
+    Verb(
+        name="rescore_retailer",
+        label="Rescore now",
+        permission="credit.rescore_retailer",
+        run=lambda shop, fields, actor: services.ask_for_scoring(retailer_id=shop.pk, actor=actor),
+        effect="The score is computed from today's facts in a moment; it is kept if anything changed.",
+        done="{record} is being scored.",
+    ),
 )
 
 
@@ -237,7 +245,7 @@ class RetailerAdmin(KhaachoModelAdmin):
                 .defer("inputs", "components")
                 .order_by("-created_at")
             ),
-            columns=("created_at", "score", "version", "reason"),
+            columns=("created_at", "score", "band", "version", "reason"),
             more="retailer__id__exact",
             limit=10,
         ),

@@ -15,21 +15,13 @@ from rest_framework.request import Request
 
 from credit.selectors import Statement
 from khaacho.api.renderers import JSONRenderer
-from khaacho.api.serializers import IdField, Serializer
+from khaacho.api.serializers import QueryIdField, Serializer
 from khaacho.exceptions import Invalid
 
 MAX_DAYS = 366
 DEFAULT_DAYS = 30
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 HEADER = ("date", "entry_number", "type", "reference", "vendor", "due_date", "amount", "balance")
-
-
-class QueryIdField(IdField):
-    """The id of a record in a query string."""
-
-    def to_internal_value(self, data: Any) -> int:
-        text = str(data).strip()
-        return super().to_internal_value(int(text) if text.isdecimal() else data)
 
 
 class StatementQuerySerializer(Serializer):

@@ -32,7 +32,8 @@ def change_limit(
 
     Applies at once unless it is a rise above settings.LIMIT_SECOND_PERSON_ABOVE, which stays PENDING
     until decide_limit_change(). NULL removes an account's own limit. A cut below today's exposure is
-    allowed. Locks the retailer. Raises Conflict when a change is pending already.
+    allowed. Locks the retailer. Raises Conflict when a change is pending already; one that the score
+    suggested gives way.
     """
     _check_limit(new_limit, reason, is_platform=vendor_id is None)
     act(actor, reason)
@@ -42,11 +43,35 @@ def change_limit(
         require_tenant(actor, vendor_id=vendor_id)
     retailer = lock_retailer(retailer_id)
     account = _account(retailer_id, vendor_id)
-    old = retailer.credit_limit if account is None else account.credit_limit
-    if LimitChange.objects.filter(
-        retailer=retailer, account=account, state=RequestState.PENDING
-    ).exists():
+    waiting = pending(retailer, account)
+    if waiting is not None and not waiting.is_automatic:
         raise Conflict("A change of this limit waits for a decision.")
+    if waiting is not None:
+        decline(waiting, actor, "Another limit was asked for instead.")
+    return request_change(
+        retailer=retailer, account=account, new_limit=new_limit, reason=reason, actor=actor
+    )
+
+
+def pending(retailer: Retailer, account: CreditAccount | None) -> LimitChange | None:
+    """Return the change of the limit that waits for a decision."""
+    return LimitChange.objects.filter(
+        retailer=retailer, account=account, state=RequestState.PENDING
+    ).first()
+
+
+def request_change(
+    *,
+    retailer: Retailer,
+    account: CreditAccount | None,
+    new_limit: Decimal | None,
+    reason: str,
+    actor: Actor,
+    is_automatic: bool = False,
+    waits: bool = False,
+) -> LimitChange:
+    """Write a change and apply it, unless it `waits` or is a large rise. The caller holds the retailer's lock."""
+    old = retailer.credit_limit if account is None else account.credit_limit
     change = LimitChange.objects.create(
         retailer=retailer,
         account=account,
@@ -55,10 +80,24 @@ def change_limit(
         reason=reason[:300],
         requested_by_id=actor.user_id,
         needs_second_person=_is_large_rise(old, new_limit),
+        is_automatic=is_automatic,
     )
-    if not change.needs_second_person:
+    if not (change.needs_second_person or waits):
         _apply(change, actor)
     return change
+
+
+def decline(change: LimitChange, actor: Actor, reason: str) -> None:
+    """Decline a pending change. The caller holds its retailer's lock or its own."""
+    change.state = RequestState.DECLINED
+    _decide(change, actor)
+    audit.record(
+        actor,
+        "credit_limit.declined",
+        entity_type="retailer",
+        entity_id=change.retailer_id,
+        reason=reason,
+    )
 
 
 @transaction.atomic
@@ -83,15 +122,7 @@ def decide_limit_change(
         lock_retailer(change.retailer_id)
         _apply(change, actor)
         return change
-    change.state = RequestState.DECLINED
-    _decide(change, actor)
-    audit.record(
-        actor,
-        "credit_limit.declined",
-        entity_type="retailer",
-        entity_id=change.retailer_id,
-        reason=reason,
-    )
+    decline(change, actor, reason)
     return change
 
 

@@ -1,5 +1,6 @@
 """Registration and standing of shops."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from django.conf import settings
@@ -115,3 +116,9 @@ def lock_retailer(retailer_id: int) -> Retailer:
     if retailer is None:
         raise NotFound
     return retailer
+
+
+def lock_retailers(retailer_ids: Iterable[int]) -> list[int]:
+    """Lock the retailers' rows in id order; return the ids of those that exist."""
+    rows = Retailer.objects.select_for_update(of=("self",), no_key=True)
+    return list(rows.filter(pk__in=list(retailer_ids)).order_by("pk").values_list("pk", flat=True))

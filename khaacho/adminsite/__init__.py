@@ -1,6 +1,7 @@
 """What every model's admin is made of: lists, object pages, verbs, panels, timelines."""
 
 from khaacho.adminsite.columns import Column, computed, npr, pretty, scrubbed, sections
+from khaacho.adminsite.figures import Figure, add_figure, add_filter
 from khaacho.adminsite.filters import OpenFirst, narrowed, one_of, open_first
 from khaacho.adminsite.model_admin import KhaachoModelAdmin
 from khaacho.adminsite.panels import Panel, add_panel
@@ -20,12 +21,15 @@ from khaacho.adminsite.verbs import Verb
 __all__ = [
     "Change",
     "Column",
+    "Figure",
     "KhaachoModelAdmin",
     "Moment",
     "OpenFirst",
     "Panel",
     "Search",
     "Verb",
+    "add_figure",
+    "add_filter",
     "add_panel",
     "beginning",
     "by_code",

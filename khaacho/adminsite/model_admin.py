@@ -16,6 +16,7 @@ from khaacho import tenants
 from khaacho.actors import act
 from khaacho.adminsite import verb_pages
 from khaacho.adminsite.columns import EMPTY, shortened
+from khaacho.adminsite.figures import drawn, filters_of
 from khaacho.adminsite.paginator import BoundedPaginator
 from khaacho.adminsite.panels import Panel, panels_of, tabulate
 from khaacho.adminsite.record_list import RecordList
@@ -97,6 +98,9 @@ class KhaachoModelAdmin(_ModelAdmin):
     def get_sortable_by(self, request: HttpRequest) -> list[Any]:
         return shortened(self.model, self.sortable_by)
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return [*super().get_list_filter(request), *filters_of(self.model)]
+
     def get_ordering(self, request: HttpRequest) -> Any:
         for parameter, ordering in self.ordering_when.items():
             if parameter in request.GET:
@@ -144,6 +148,7 @@ class KhaachoModelAdmin(_ModelAdmin):
         record = context.get("original")
         if record is not None:
             context["verbs"] = self._possible(request, record)
+            context["figures"] = drawn(self.model, record, request)
             context["tables"] = self._tables(request, record)
             context["timeline"] = newest_first(self.timeline(record))
             context["has_timeline"] = bool(self.entity_type)

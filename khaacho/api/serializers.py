@@ -39,6 +39,14 @@ class IdField(IntegerField):
         super().__init__(**{"min_value": 1, **options})
 
 
+class QueryIdField(IdField):
+    """The id of a record in a query string."""
+
+    def to_internal_value(self, data: Any) -> int:
+        text = str(data).strip()
+        return super().to_internal_value(int(text) if text.isdecimal() else data)
+
+
 class DecimalField(serializers.DecimalField):
     """An exact decimal, read from a string or a number, written as a string.
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from credit.enums import EntryType
 from khaacho import sql
 from khaacho.enums import OPEN_JOB_STATES
-from monitoring.invariants import credit, ledger, orders, payments, work
+from monitoring.invariants import credit, ledger, orders, payments, scores, work
 from monitoring.invariants.rule import Invariant
 from orders.enums import (
     INVOICED,
@@ -40,6 +40,7 @@ __all__ = [
 INVARIANTS = (
     *ledger.INVARIANTS,
     *credit.INVARIANTS,
+    *scores.INVARIANTS,
     *orders.INVARIANTS,
     *payments.INVARIANTS,
     *work.INVARIANTS,
@@ -158,6 +159,21 @@ def _check(invariant: Invariant, counted: dict[str, int]) -> Result:
     if invariant.checked not in counted:
         row = sql.fetch_one(f"SELECT count(*) FROM {invariant.checked}", PARAMS)
         counted[invariant.checked] = row[0] if row else 0
+    violations, accounts, examples = _computed(invariant) if invariant.find else _asked(invariant)
+    return Result(
+        invariant=invariant,
+        checked=counted[invariant.checked],
+        violations=violations,
+        account_ids=accounts,
+        examples=examples,
+        milliseconds=(time.perf_counter() - started) * 1000,
+    )
+
+
+Found = tuple[int, tuple[int, ...], tuple[Offence, ...]]  # violations, accounts, examples
+
+
+def _asked(invariant: Invariant) -> Found:
     statement = REPORT.format(
         offenders=invariant.offenders,
         account=ACCOUNT_OF.get(invariant.entity, "NULL"),
@@ -166,11 +182,10 @@ def _check(invariant: Invariant, counted: dict[str, int]) -> Result:
     row = sql.fetch_one(statement, PARAMS)
     assert row is not None
     violations, accounts, ids, faults = row
-    return Result(
-        invariant=invariant,
-        checked=counted[invariant.checked],
-        violations=violations,
-        account_ids=tuple(accounts or ()),
-        examples=tuple(map(Offence, ids or (), faults or ())),
-        milliseconds=(time.perf_counter() - started) * 1000,
-    )
+    return violations, tuple(accounts or ()), tuple(map(Offence, ids or (), faults or ()))
+
+
+def _computed(invariant: Invariant) -> Found:
+    assert invariant.find is not None
+    found = sorted(invariant.find())
+    return len(found), (), tuple(Offence(*each) for each in found[:EXAMPLES])

@@ -1,3 +1,4 @@
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -5,8 +6,8 @@ from dataclasses import dataclass
 class Invariant:
     """A rule of the trade, as a query that returns the rows that break it.
 
-    `offenders` yields (id of an `entity`, what is wrong with it); `checked` is the FROM clause of
-    what is counted as looked at. `freezes`: the credit accounts concerned make no new credit until
+    `offenders` yields (id of an `entity`, what is wrong with it), or `find` does where SQL cannot say it;
+    `checked` is the FROM clause of what is counted as looked at. `freezes`: the credit accounts concerned make no new credit until
     a person has looked.
     """
 
@@ -14,5 +15,6 @@ class Invariant:
     rule: str
     entity: str
     checked: str
-    offenders: str
+    offenders: str = ""
     freezes: bool = False
+    find: Callable[[], Iterable[tuple[int, str]]] | None = None

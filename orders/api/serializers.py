@@ -6,7 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credit.models import CreditAccount
-from credit.selectors import BAND_NAMES, available
+from credit.scoring import BAND_NAMES
+from credit.selectors import available
 from khaacho.actors import Actor
 from khaacho.api.serializers import (
     CharField,
@@ -253,11 +254,14 @@ class CreditSummarySerializer(Serializer):
     reserved = MoneyField(source="retailer.reserved_credit", max_digits=16)
     available = MoneyField(max_digits=16)
     overdue = MoneyField(max_digits=16)
+    on_hold = serializers.BooleanField(help_text="new orders on credit are refused, cash is not")
+    hold_reason = CharField(allow_blank=True)
     accounts = serializers.SerializerMethodField()
 
     @extend_schema_field(AccountSerializer(many=True))
     def get_accounts(self, summary: CreditSummary) -> Any:
-        context = {"overdue": summary.overdue_by_vendor}
+        overdue = {pk: due.amount for pk, due in summary.overdue_by_vendor.items()}
+        context = {"overdue": overdue}
         return AccountSerializer(summary.accounts, many=True, context=context).data
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from khaacho import sql
+from django.db import transaction
+
+from khaacho import events, sql
 from orders import pages
+from orders.events import DuesOverdue
 from orders.models import Order
 
 TODAY = "(now() AT TIME ZONE 'Asia/Kathmandu')::date"
@@ -53,11 +56,32 @@ def settle(amounts: Mapping[int, Decimal]) -> None:
     )
 
 
-def mark_overdue() -> int:
-    """Mark every due past its date OVERDUE; return how many. One statement, rows in id order."""
-    return sql.execute(
-        "UPDATE orders SET payment_status = 'OVERDUE' WHERE id IN (SELECT id FROM orders"
-        " WHERE due_date IS NOT NULL AND due_amount > 0"
-        f" AND due_date < {TODAY} AND payment_status IN ('PENDING', 'PARTIAL')"
-        " ORDER BY id FOR NO KEY UPDATE)"
-    )
+BATCH = 1000
+# What the index of dues not yet OVERDUE finds is locked in id order, and looked at again under the lock.
+MARK_OVERDUE = (
+    "WITH late AS (SELECT id FROM orders WHERE id = ANY (ARRAY(SELECT id FROM orders WHERE {past}"
+    " ORDER BY due_date, id LIMIT %(batch)s)) AND {past} ORDER BY id FOR NO KEY UPDATE)"
+    " UPDATE orders o SET payment_status = 'OVERDUE' FROM late WHERE o.id = late.id"
+    " RETURNING o.retailer_id"
+).format(
+    past="due_date IS NOT NULL AND due_amount > 0 AND payment_status IN ('PENDING', 'PARTIAL')"
+    f" AND due_date < {TODAY}"
+)
+
+
+def mark_overdue(*, batch: int = BATCH) -> int:
+    """Mark every due past its date OVERDUE, from the day after it in Kathmandu; return how many.
+
+    A transaction for each batch, which locks no more orders than that and tells of their shops.
+    """
+    marked = 0
+    while found := _mark_batch(batch):
+        marked += found
+    return marked
+
+
+@transaction.atomic
+def _mark_batch(batch: int) -> int:
+    rows = sql.fetch(MARK_OVERDUE, {"batch": batch})
+    events.publish(*(DuesOverdue(retailer_id=pk) for pk in sorted({row[0] for row in rows})))
+    return len(rows)

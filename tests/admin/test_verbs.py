@@ -134,6 +134,7 @@ CASES = [
         {"credit_limit": Decimal("150000.00")},
         REASON | {"new_limit": "1,50,000"},
     ),
+    Case("rescore_retailer", make_retailer, {"credit_score": 630}),
     Case(
         "change_account_limit",
         account,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from credit import services as credit
-from credit.models import CreditAccount, CreditApproval, CreditScore
+from credit.models import CreditAccount, CreditApproval
 from khaacho import jobs
 from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
@@ -23,6 +23,7 @@ from khaacho.models import (
 from khaacho.rollback import run_after_rollback
 from monitoring.models import JobMinute
 from orders.models import FiscalYear, Order, OrderRefusal
+from payments import scores
 from payments import services as payments
 from payments.enums import PaymentMethod
 from payments.models import PaymentReminder
@@ -75,9 +76,7 @@ def trade(number: int) -> None:
     user = make_user(Role.ADMIN)
     account = CreditAccount.objects.get(retailer=order.retailer)
     CreditApproval.objects.create(account=account, amount=1, reason="once", approved_by=user)
-    CreditScore.objects.create(
-        retailer=order.retailer, score=700, version="v1", inputs={"a": 1}, components={"P": 1}
-    )
+    scores.rescore(retailer_ids=[order.retailer_id])
     PaymentReminder.objects.create(order=order, retailer=order.retailer, level=3)
     _messages(order)
     _machinery(number, user.pk)

@@ -59,6 +59,8 @@ ACCESS: dict[tuple[str, str], Row] = {
     ("GET", "credit/"): Row(401, 200, 200, 403, 403, 403, 403),
     ("GET", "credit/ledger/"): EVERYBODY,
     ("GET", "credit/statement/"): Row(401, 200, 404, 200, 404, 200, 200),
+    ("GET", "credit/score/"): Row(401, 200, 404, 403, 403, 200, 200),
+    ("GET", "credit/score/history/"): Row(401, 200, 200, 403, 403, 200, 200),
     ("GET", "payments/"): EVERYBODY,
     ("POST", "payments/"): Row(401, 403, 403, 400, 400, 400, 400),
     ("GET", "payments/<int:payment_id>/"): PARTIES,

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from credit import selectors
 from credit.models import CreditAccount, CreditLedger, Retailer
+from credit.scoring import band as band_of
 from khaacho.actors import SYSTEM
 from khaacho.enums import Role
 from khaacho.models import User
@@ -160,7 +160,7 @@ def test_refuses_bad_registrations(field, value):
     ],
 )
 def test_bands(score, band):
-    assert selectors.band(score) == band
+    assert band_of(score) == band
 
 
 def test_credit_of_a_shop():
@@ -183,6 +183,8 @@ def test_credit_of_a_shop():
         "reserved": "80.00",
         "available": "4470.00",
         "overdue": "250.00",
+        "on_hold": False,
+        "hold_reason": "",
         "accounts": [
             {
                 "id": own.pk,

@@ -55,8 +55,9 @@ def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
 def path_of(route: str, world: World) -> str:
     """Return the address of tenant A's record. A new kind of id must be added to the world."""
     path = re.sub(r"<int:(\w+)>", lambda match: str(world.ids[match[1]]), route)
-    query = "credit/statement/"
-    suffix = f"?retailer_id={world.people['retailer_a'].retailer.pk}" if route == query else ""
+    about_a_retailer = {"credit/statement/", "credit/score/"}
+    named = f"?retailer_id={world.people['retailer_a'].retailer.pk}"
+    suffix = named if route in about_a_retailer else ""
     return (path if path.startswith("/") else f"/{API}{path}") + suffix
 
 

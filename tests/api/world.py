@@ -12,6 +12,7 @@ from khaacho.actors import SYSTEM
 from khaacho.enums import Role
 from khaacho.models import User
 from orders.models import Order
+from payments import scores
 from payments import services as payments
 from payments.enums import PaymentMethod
 from tests.factories import (
@@ -63,6 +64,7 @@ def make_world() -> World:
     other = advance(make_order(shop, make_offer(competitor, price=23)), "DELIVERED")
     Order.objects.filter(pk=other.pk).update(notes="Marker note AB")
     _pay(other, "19.00", "Marker receipt AB")
+    scores.rescore(retailer_ids=[shop.pk])
     own = [shop.code, "Marker Shop A", "Marker Owner A", shop.user.phone, "600000001"]
     deal = [order.order_number, order.invoice_number, payment.payment_number, "Marker receipt A"]
     entries = [e.entry_number for e in (order.ledger_entry, payment.ledger_entry)]

@@ -225,3 +225,14 @@ def test_business_goes_on_from_here(trade: Path) -> None:
 
     assert {status for _, status in open_orders} == set(verbs)
     assert [(r.invariant.name, r.examples) for r in run_invariants() if r.violations] == []
+
+
+def test_every_shop_has_a_score_and_its_explanation(trade: Path) -> None:
+    found = load.bands()
+
+    assert sum(shops for _, shops, *_ in found) == Retailer.objects.count()
+    assert all(shops == explained for _, shops, explained, *_ in found)
+    assert len(found) >= 3
+    assert (
+        not Job.objects.filter(kind__startswith="payments.rescore").exclude(state="done").exists()
+    )

@@ -19,6 +19,7 @@ from monitoring import tasks
 from monitoring.invariants import INVARIANTS, altered_entries, run_invariants
 from orders.enums import AcceptanceStatus, OrderStatus, PaymentStatus, PaymentTerms
 from orders.models import FiscalYear, InvoiceCounter, Order, OrderItem, VendorOrderAcceptance
+from payments import scores
 from payments.enums import PaymentMethod, PaymentState
 from payments.models import Payment, PaymentAllocation
 from vendors.models import Product, Vendor, VendorProduct
@@ -207,6 +208,7 @@ def world() -> World:
     post(account, EntryType.INTEREST_DEBIT, Decimal("3.50"), "interest:1")
     make_payment(other_account, 100, PaymentState.PROCESSED)
     failed = make_payment(account, 30, PaymentState.FAILED)
+    scores.rescore(retailer_ids=[other_account.retailer_id])
     execute("SET CONSTRAINTS ALL IMMEDIATE")
     return World(
         account=account,
@@ -365,6 +367,10 @@ FAULTS: dict[str, tuple[tuple[str, ...], set[str]]] = {
                 " VALUES ({retailer}, 700, 'v1', '{{}}', '{{}}', '')"
             ),
         ),
+        {"score_is_recomputable"},
+    ),
+    "score_is_recomputable": (
+        ("UPDATE credit_scores SET inputs = jsonb_set(inputs, '{{disputes}}', '5')",),
         set(),
     ),
     "offer_reserved_is_undispatched": (

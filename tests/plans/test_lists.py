@@ -32,6 +32,8 @@ PAGES = (
     Page("retailer", "/api/v1/credit/", 3),
     Page("retailer", "/api/v1/credit/ledger/?cursor=", 1),
     Page("retailer", "/api/v1/credit/statement/", 3),
+    Page("retailer", "/api/v1/credit/score/", 9),
+    Page("retailer", "/api/v1/credit/score/history/?cursor=", 1),
     Page("retailer", "/api/v1/payments/?cursor=", 1),
     Page("retailer", "/api/v1/products/?cursor=", 1),
     Page("retailer", "/api/v1/products/?category=Spices&cursor=", 1),
@@ -54,6 +56,7 @@ PAGES = (
     Page("staff", "/api/v1/orders/?status=DELIVERED&payment_status=OVERDUE&cursor=", 1),
     Page("staff", "/api/v1/credit/ledger/?cursor=", 1),
     Page("staff", "/api/v1/credit/ledger/?transaction_type=REVERSAL&cursor=", 1),
+    Page("staff", "/api/v1/credit/score/history/?cursor=", 1),
     Page("staff", "/api/v1/payments/?cursor=", 1),
     # By page number: the rows and a bounded count; the planner is asked for an estimate besides.
     Page("staff", "/api/v1/orders/", 2),

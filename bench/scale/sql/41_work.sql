@@ -27,9 +27,10 @@ CROSS JOIN LATERAL (SELECT k.entity, CASE k.entity WHEN 'retailer' THEN o.retail
     ELSE o.n END AS id) e
 WHERE o.n % 2 = 0 ORDER BY o.n;
 
-INSERT INTO credit_scores (retailer_id, score, version, inputs, components, reason, created_at)
-SELECT r, scale.score(r), '1', '{}', '{}', '', w.loaded_at - (4 - i) * interval '1 day'
-FROM plan_world w CROSS JOIN LATERAL generate_series(1, 4) i CROSS JOIN LATERAL generate_series(1, w.retailers) r;
+INSERT INTO credit_scores (retailer_id, score, version, inputs, components, is_provisional, reason, created_at)
+SELECT r, s.score, 'v1', s.inputs, s.components, s.is_provisional, '', w.loaded_at - (4 - i) * interval '1 day'
+FROM plan_world w CROSS JOIN LATERAL generate_series(1, 4) i CROSS JOIN LATERAL generate_series(1, w.retailers) r
+JOIN scale.plan_score s ON s.n = floor(101 * scale.chance('score', r))::integer;
 
 INSERT INTO order_refusals (retailer_id, vendor_id, code, message, requested, available, shortfall, details, request, state,
     placed_by_id, decision_reason, created_at)
