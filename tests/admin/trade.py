@@ -17,8 +17,14 @@ from khaacho.models import IdempotencyKey, RefreshToken, SignInFailure
 from khaacho.rollback import run_after_rollback
 from orders.models import FiscalYear, Order, OrderRefusal
 from payments import services as payments
-from payments.enums import PaymentMethod
-from payments.models import PaymentReminder
+from payments.enums import PaymentMethod, TaskKind
+from payments.models import (
+    CollectionTask,
+    InvoiceDispute,
+    PaymentPromise,
+    PaymentReminder,
+    ReminderNotice,
+)
 from tests.factories import (
     advance,
     make_actor,
@@ -71,9 +77,22 @@ def trade(number: int) -> None:
     CreditScore.objects.create(
         retailer=order.retailer, score=700, version="v1", inputs={"a": 1}, components={"P": 1}
     )
-    PaymentReminder.objects.create(order=order, retailer=order.retailer, level=3)
+    _dunning(order)
     _messages(order)
     _machinery(number, user.pk)
+
+
+def _dunning(order: Order) -> None:
+    shop = order.retailer
+    notice = ReminderNotice.objects.create(retailer=shop, day=order.due_date, amount=order.total)
+    PaymentReminder.objects.create(order=order, retailer=shop, notice=notice, level=3)
+    promise = PaymentPromise.objects.create(
+        retailer=shop, order=order, amount=order.total, until=order.due_date
+    )
+    InvoiceDispute.objects.create(order=order, retailer=shop, reason="one bag was torn")
+    CollectionTask.objects.create(
+        kind=TaskKind.PROMISE, retailer=shop, order=order, promise=promise
+    )
 
 
 def _messages(order: Order) -> None:
