@@ -13,7 +13,7 @@ from django.db import transaction
 from credit.enums import EntryType
 from khaacho import sql
 from khaacho.enums import OPEN_JOB_STATES
-from monitoring.invariants import credit, ledger, orders, payments, work
+from monitoring.invariants import credit, dunning, ledger, orders, payments, work
 from monitoring.invariants.rule import Invariant
 from orders.enums import (
     INVOICED,
@@ -42,6 +42,7 @@ INVARIANTS = (
     *credit.INVARIANTS,
     *orders.INVARIANTS,
     *payments.INVARIANTS,
+    *dunning.INVARIANTS,
     *work.INVARIANTS,
 )
 PARAMS: Mapping[str, Any] = {

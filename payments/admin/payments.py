@@ -30,7 +30,7 @@ from khaacho.money import ZERO, format_npr
 from orders.models import Order
 from payments import services
 from payments.enums import PaymentMethod, PaymentState
-from payments.models import Payment, PaymentAllocation, PaymentReminder
+from payments.models import Payment, PaymentAllocation
 from vendors.models import Vendor
 
 SHOWN = 10  # orders named before a payment is recorded
@@ -230,21 +230,6 @@ class AllocationAdmin(KhaachoModelAdmin):
     )
 
 
-@admin.register(PaymentReminder)
-class ReminderAdmin(KhaachoModelAdmin):
-    list_display = ("created_at", "retailer", "order", "level", "state", "sent_at", "reason")
-    list_select_related = ("retailer", "order")
-    list_filter = ("state",)
-    searches = (
-        by_number("order__order_number", "ORD"),
-        by_code("retailer__code", "RTL", "retailer"),
-    )
-    fieldsets = sections(
-        (None, ("retailer", "order", "level", "state", "reason")),
-        ("Dates", ("created_at", "sent_at")),
-    )
-
-
 add_panel(
     Order,
     Panel(
@@ -254,16 +239,6 @@ add_panel(
             PaymentAllocation.objects.filter(order=order).select_related("payment").order_by("-pk")
         ),
         columns=("payment", *ALLOCATION_COLUMNS),
-        more="order__id__exact",
-    ),
-)
-add_panel(
-    Order,
-    Panel(
-        title="Reminders",
-        model=PaymentReminder,
-        rows=lambda order: PaymentReminder.objects.filter(order=order).order_by("level"),
-        columns=("created_at", "level", "state", "sent_at", "reason"),
         more="order__id__exact",
     ),
 )
