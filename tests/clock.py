@@ -1,7 +1,8 @@
 """PostgreSQL's clock, moved by a test: it decides every date of ours, so that nothing else has to be told.
 
 Functions named as PostgreSQL's own stand before them in the search path of one connection, and the
-columns' defaults are bound to them. All of it ends with the test's transaction.
+columns' defaults are bound to them. All of it ends with the test's transaction, within which now() goes on:
+what the code does there in many transactions has many times.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from khaacho import sql
 NAMES = ("now", "statement_timestamp", "clock_timestamp", "transaction_timestamp")
 FUNCTION = (
     "CREATE FUNCTION moved.{name}() RETURNS timestamptz LANGUAGE sql STABLE"
-    " AS $$ SELECT pg_catalog.{name}() + current_setting('moved.by')::interval $$"
+    " AS $$ SELECT pg_catalog.statement_timestamp() + current_setting('moved.by')::interval $$"
 )
 DEFAULTS = (
     "SELECT table_name, column_name FROM information_schema.columns"
@@ -29,7 +30,7 @@ class Clock:
 
     def set(self, moment: datetime) -> None:
         sql.fetch(
-            "SELECT set_config('moved.by', (%s - pg_catalog.clock_timestamp())::text, false)",
+            "SELECT set_config('moved.by', (%s - pg_catalog.statement_timestamp())::text, false)",
             [moment],
         )
 
@@ -47,8 +48,10 @@ def moved_clock() -> Iterator[Clock]:
     sql.execute("CREATE SCHEMA moved")
     for name in NAMES:
         sql.execute(FUNCTION.format(name=name))
+    defaults = sql.fetch(DEFAULTS)
+    assert defaults
     sql.execute("SET search_path = moved, pg_catalog, public")
-    for table, column in sql.fetch(DEFAULTS):
+    for table, column in defaults:
         sql.execute(
             f'ALTER TABLE "{table}" ALTER COLUMN "{column}" SET DEFAULT statement_timestamp()'
         )

@@ -1,81 +1,21 @@
 """Reminders from the morning's job to the message, in the database."""
 
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import date, timedelta
 
 import pytest
 
-from khaacho import jobs, schedules
+from khaacho import jobs
 from khaacho.actors import SYSTEM
 from khaacho.models import Job, User
-from orders.models import Order
 from payments import services
-from payments.dunning import KATHMANDU
 from payments.enums import PaymentMethod
 from payments.models import CollectionTask, PaymentReminder, ReminderNotice
-from tests.clock import Clock, moved_clock
-from tests.factories import advance, make_offer, make_order, make_product, make_retailer
+from tests.clock import Clock
+from tests.factories import make_offer, make_product, make_retailer
+from tests.payments.dunning_trade import MONDAY, at, make_due, morning, pay, rows, said
 from whatsapp.models import WhatsAppMessage
 
 pytestmark = pytest.mark.django_db
-MONDAY = date(2026, 12, 7)
-
-
-def at(day: date, hour: int = 9, minute: int = 0) -> datetime:
-    return datetime.combine(day, time(hour, minute), KATHMANDU)
-
-
-@pytest.fixture
-def clock(db):
-    with moved_clock() as clock:
-        clock.set(at(MONDAY, 12))
-        yield clock
-
-
-@pytest.fixture
-def due(clock: Clock) -> Order:
-    """An invoice of 100 rupees, due on the Monday, its shop's user reading English."""
-    return make_due(clock, MONDAY)
-
-
-def make_due(clock: Clock, day: date, shop=None, *, quantity: int = 1, offer=None) -> Order:
-    now = clock.now()
-    clock.set(at(day - timedelta(days=30), 8))
-    shop = shop or make_retailer(credit_limit=500_000)
-    User.objects.filter(pk=shop.user_id).update(language="en")
-    order = advance(
-        make_order(shop, offer or make_offer(price=100), quantity=quantity), "DELIVERED"
-    )
-    jobs.run_due()
-    clock.set(now)
-    assert order.due_date == day
-    return order
-
-
-def morning(clock: Clock, day: date, *, hour: int = 9, minute: int = 0) -> None:
-    """Let the schedule's job and all that follows run at that time."""
-    clock.set(at(day, hour, minute))
-    schedules.tick("payment reminders due today")
-    jobs.run_due()
-
-
-def rows(*orders: Order) -> list[tuple[int, str]]:
-    found = PaymentReminder.objects.filter(order__in=orders) if orders else PaymentReminder.objects
-    return list(found.order_by("order_id", "level").values_list("level", "state"))
-
-
-def said() -> list[WhatsAppMessage]:
-    return list(WhatsAppMessage.objects.filter(kind="payment_reminder").order_by("pk"))
-
-
-def pay(order: Order, amount: int, method: PaymentMethod = PaymentMethod.CASH):
-    return services.record_payment(
-        retailer_id=order.retailer_id,
-        vendor_id=order.vendor_id,
-        amount=Decimal(amount),
-        method=method,
-        actor=SYSTEM,
-    )
 
 
 def test_a_due_is_told_on_its_day(clock, due):
@@ -290,9 +230,15 @@ def test_only_shops_with_something_to_do_get_a_job(clock, due):
 def test_planning_costs_the_same_for_one_due_and_many(clock, due, django_assert_num_queries):
     offer = make_offer(make_due(clock, MONDAY).vendor, make_product(), price=10)
     many = make_retailer()
-    for n in range(8):
+    for n in reversed(range(8)):
         make_due(clock, MONDAY - timedelta(days=n), many, offer=offer)
     for shop in (due.retailer, many):
         clock.set(at(MONDAY))
         with django_assert_num_queries(11):
             services.plan_reminders(retailer_id=shop.pk)
+
+
+def test_nothing_owed_is_nothing_to_plan(clock, due):
+    pay(due, 100)
+    assert services.plan_reminders(retailer_id=due.retailer_id).message == ()
+    assert rows() == []
