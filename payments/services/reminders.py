@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from khaacho import events, jobs, sql
@@ -19,6 +19,7 @@ from payments.events import ReminderPlanned
 from payments.models import CollectionTask, PaymentReminder, ReminderNotice
 
 REMIND = "payments.remind"
+SOON = timedelta(hours=1)
 TASK_KINDS = {
     Level.CALL: TaskKind.CALL,
     Level.COLLECTOR: TaskKind.COLLECTOR,
@@ -65,12 +66,16 @@ def find_reminders() -> int:
                 REMIND,
                 {"retailer_id": retailer_id},
                 f"retailer:{retailer_id}",
-                f"reminder:{retailer_id}:{day}",
+                _key(retailer_id, day),
             )
             for retailer_id, day in rows
         ]
     )
     return len(rows)
+
+
+def _key(retailer_id: int, day: date) -> str:
+    return f"reminder:{retailer_id}:{day}"
 
 
 DUES = (
@@ -89,6 +94,7 @@ MOMENT = (
 def plan_reminders(*, retailer_id: int) -> Plan:
     """Plan and record what is due to one shop now: a notice, tasks for staff, levels passed over.
 
+    What may be said within the hour is planned again then: beat's clock may be seconds ahead of ours.
     Locks its owing orders in id order, so that payments, promises, disputes and other planners wait.
     Nine statements, however many dues.
     """
@@ -103,7 +109,16 @@ def plan_reminders(*, retailer_id: int) -> Plan:
     assert row is not None
     now, last_message = row
     found = dunning.plan(dues, set(done), last_message, now)
-    _record(retailer_id, found, dues, now.astimezone(KATHMANDU).date())
+    today = now.astimezone(KATHMANDU).date()
+    _record(retailer_id, found, dues, today)
+    if found.next_try is not None and found.next_try - now <= SOON:
+        jobs.enqueue(
+            REMIND,
+            {"retailer_id": retailer_id},
+            reference=f"retailer:{retailer_id}",
+            dedupe_key=_key(retailer_id, today),
+            delay=found.next_try - now,
+        )
     return found
 
 

@@ -242,3 +242,19 @@ def test_nothing_owed_is_nothing_to_plan(clock, due):
     pay(due, 100)
     assert services.plan_reminders(retailer_id=due.retailer_id).message == ()
     assert rows() == []
+
+
+def test_a_job_seconds_before_nine_comes_again_at_nine(clock, due):
+    morning(clock, MONDAY, hour=8, minute=59)
+    assert said() == []
+    (job,) = Job.objects.filter(kind="payments.remind")
+    assert (job.state, job.run_after >= at(MONDAY)) == ("queued", True)
+    clock.set(at(MONDAY, 9, 1))
+    jobs.run_due()
+    assert len(said()) == 1
+    assert not Job.objects.filter(kind="payments.remind").exclude(state="done").exists()
+
+
+def test_one_in_the_night_does_not_wait(clock, due):
+    morning(clock, MONDAY, hour=7)
+    assert not Job.objects.filter(kind="payments.remind", state="queued").exists()
