@@ -84,6 +84,15 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "reverse_payment": "Can reverse a payment",
         "bounce_cheque": "Can record a bounced cheque",
     },
+    "payments.paymentpromise": {
+        "record_promise": "Can record a promise to pay",
+        "cancel_promise": "Can cancel a promise to pay",
+    },
+    "payments.invoicedispute": {
+        "open_dispute": "Can open a dispute about an invoice",
+        "resolve_dispute": "Can resolve a dispute about an invoice",
+    },
+    "payments.collectiontask": {"finish_task": "Can close a task about a late due"},
 }
 
 _TRADE = (
@@ -132,6 +141,11 @@ _CREDIT = (
     "payments.record_payment",
     "payments.reverse_payment",
     "payments.bounce_cheque",
+    "payments.record_promise",
+    "payments.cancel_promise",
+    "payments.open_dispute",
+    "payments.resolve_dispute",
+    "payments.finish_task",
 )
 _ORDERS = tuple(f"orders.{codename}" for codename in ACTS["orders.order"])
 _USERS = tuple(f"khaacho.{codename}" for codename in ACTS["khaacho.user"])

@@ -30,3 +30,22 @@ class PaymentsConfig(AppConfig):
             "payments.review_risk",
             every=timedelta(hours=1),
         )
+        self._remind()
+
+    def _remind(self) -> None:
+        from khaacho import events, jobs, schedules
+        from khaacho.enums import Queue
+        from payments.events import PaymentRecorded, PaymentReversed
+
+        for name in ("find_reminders", "remind"):
+            jobs.register(
+                f"payments.{name}", f"payments.tasks.{name}", queue=Queue.PAYMENT_REMINDERS
+            )
+        schedules.register(
+            "payment reminders due today",
+            "payments.find_reminders",
+            at=(9, 0),
+            catch_up=timedelta(hours=10),  # until the quiet hours begin
+        )
+        events.subscribe(PaymentRecorded, "payments.handlers.money_came")
+        events.subscribe(PaymentReversed, "payments.handlers.money_went")

@@ -22,3 +22,15 @@ class PaymentRecorded(PaymentEvent):
 @dataclass(frozen=True, kw_only=True)
 class PaymentReversed(PaymentEvent):
     """A payment was taken back; the orders it had paid are open again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderPlanned(Event):
+    """A shop is to be told of its dues, today and once."""
+
+    retailer_id: int
+    notice_id: int
+
+    @property
+    def reference(self) -> str:
+        return f"retailer:{self.retailer_id}"

@@ -17,3 +17,9 @@ class NotReversible(Conflict):
     """Only a processed payment can be reversed."""
 
     code = "not_reversible"
+
+
+class NothingOwed(Refused):
+    """Nothing is left to pay."""
+
+    code = "nothing_owed"

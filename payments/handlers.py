@@ -5,7 +5,7 @@ from khaacho import jobs
 from orders.events import DuesOverdue, OrderDelivered, OrderEvent
 from orders.models import Order
 from payments import scores, services
-from payments.events import PaymentEvent, PaymentReversed
+from payments.events import PaymentRecorded, PaymentReversed
 from payments.models import Payment
 
 
@@ -23,7 +23,7 @@ def payment_reversed(event: PaymentReversed) -> None:
     _rescore(payment.retailer_id)
 
 
-def payment_recorded(event: PaymentEvent) -> None:
+def payment_recorded(event: PaymentRecorded) -> None:
     """A payment changes its shop's score."""
     _rescore(Payment.objects.values_list("retailer_id", flat=True).get(pk=event.payment_id))
 
@@ -51,3 +51,17 @@ def _rescore(retailer_id: int) -> None:
         reference=f"retailer:{retailer_id}",
         dedupe_key=f"score:{retailer_id}",
     )
+
+
+def money_came(event: PaymentRecorded) -> None:
+    """Promises may be kept now, and tasks about what is paid are void."""
+    retailer_id = Payment.objects.values_list("retailer_id", flat=True).get(pk=event.payment_id)
+    services.keep_promises(retailer_id=retailer_id)
+    services.void_tasks(retailer_id=retailer_id)
+
+
+def money_went(event: PaymentReversed) -> None:
+    """What the payment had kept is broken, and what it had made needless is to be done."""
+    retailer_id = Payment.objects.values_list("retailer_id", flat=True).get(pk=event.payment_id)
+    services.break_promises(payment_id=event.payment_id)
+    services.reopen_tasks(retailer_id=retailer_id)

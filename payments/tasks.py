@@ -6,7 +6,7 @@ from credit.models import Retailer
 from khaacho import alert_desk, jobs
 from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
-from payments import risk, scores
+from payments import risk, scores, services
 
 CHUNK = 50  # shops of one transaction, whose rows are locked until its end
 
@@ -63,3 +63,14 @@ def _chunks(kind: str, ids: Sequence[int]) -> list[jobs.NewJob]:
         )
         for start in range(0, len(ids), CHUNK)
     ]
+
+
+def find_reminders() -> None:
+    """Close promises and notices whose day is over, then queue today's reminders."""
+    services.close_promises()
+    services.lapse_notices()
+    services.find_reminders()
+
+
+def remind(*, retailer_id: int) -> None:
+    services.plan_reminders(retailer_id=retailer_id)

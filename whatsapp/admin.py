@@ -23,8 +23,10 @@ from khaacho.adminsite import (
 )
 from khaacho.adminsite.columns import EMPTY
 from orders.models import Order
+from payments.models import ReminderNotice
 from whatsapp.enums import MessageStatus
 from whatsapp.models import WhatsAppConversation, WhatsAppMessage, WhatsAppWebhook
+from whatsapp.services.notices import reminder_key
 
 EXCERPT = 80  # characters
 
@@ -140,5 +142,16 @@ add_panel(
             WhatsAppConversation.objects.filter(retailer=shop).defer("draft").order_by("-pk")
         ),
         columns=("phone", "last_inbound_at", "created_at"),
+    ),
+)
+add_panel(
+    ReminderNotice,
+    Panel(
+        title="Message",
+        model=WhatsAppMessage,
+        rows=lambda notice: WhatsAppMessage.objects.filter(key=reminder_key(notice.pk)).defer(
+            "payload"
+        ),
+        columns=("created_at", "to_number", "body", "status", "sent_at"),
     ),
 )

@@ -30,6 +30,7 @@ class WhatsAppConfig(AppConfig):
             (orders.OrderUnroutable, "order_unroutable"),
             (payments.PaymentRecorded, "payment_recorded"),
             (payments.PaymentReversed, "payment_reversed"),
+            (payments.ReminderPlanned, "reminder_planned"),
             (credit.RetailerApproved, "retailer_approved"),
         ):
             events.subscribe(event, f"whatsapp.handlers.{handler}", queue=Queue.WHATSAPP)

@@ -11,6 +11,7 @@ class MessageStatus(TextChoices):
 
     RECEIVED = "received"
     IGNORED = "ignored"
+    DROPPED = "dropped"
     QUEUED = "queued"
     SENDING = "sending"
     UNKNOWN = "unknown"
@@ -23,8 +24,10 @@ class MessageStatus(TextChoices):
 
 INBOUND_STATUSES = (MessageStatus.RECEIVED, MessageStatus.IGNORED)
 # From the lowest to the highest: reports arrive in any order, and the highest seen is shown. FAILED
-# stands below DELIVERED, since what was delivered has arrived whatever else is reported.
+# stands below DELIVERED, since what was delivered has arrived whatever else is reported. DROPPED was
+# never handed over: what it was about had changed.
 LADDER = (
+    MessageStatus.DROPPED,
     MessageStatus.QUEUED,
     MessageStatus.SENDING,
     MessageStatus.UNKNOWN,

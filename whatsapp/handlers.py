@@ -10,7 +10,7 @@ from orders.events import (
     OrderPlaced,
     OrderUnroutable,
 )
-from payments.events import PaymentRecorded, PaymentReversed
+from payments.events import PaymentRecorded, PaymentReversed, ReminderPlanned
 from whatsapp.services import notices
 
 
@@ -52,3 +52,7 @@ def payment_reversed(event: PaymentReversed) -> None:
 
 def retailer_approved(event: RetailerApproved) -> None:
     notices.announce_approved(event.retailer_id)
+
+
+def reminder_planned(event: ReminderPlanned) -> None:
+    notices.announce_reminder(event.notice_id)

@@ -214,6 +214,73 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Payment {number} of {amount} for {vendor} was taken back. Balance: {balance}.",
         "ne": "{vendor} को {amount} को भुक्तानी {number} फिर्ता भयो। बाँकी: {balance}।",
     },
+    "reminder_courtesy": {
+        "en": "Namaste {shop}. A payment falls due soon:",
+        "ne": "नमस्ते {shop}। भुक्तानी गर्ने दिन नजिकै छ:",
+    },
+    "reminder_courtesy_ask": {
+        "en": "Thank you for paying on time.",
+        "ne": "समयमै भुक्तानी गर्नुहुने भएकोमा धन्यवाद।",
+    },
+    "reminder_today": {
+        "en": "Namaste {shop}. A payment is due:",
+        "ne": "नमस्ते {shop}। भुक्तानी गर्ने दिन आयो:",
+    },
+    "reminder_today_ask": {
+        "en": "Please pay today. Thank you.",
+        "ne": "कृपया आजै भुक्तानी गर्नुहोस्। धन्यवाद।",
+    },
+    "reminder_friendly": {
+        "en": "Namaste {shop}. Perhaps you missed this payment:",
+        "ne": "नमस्ते {shop}। यो भुक्तानी छुटेको हुन सक्छ:",
+    },
+    "reminder_friendly_ask": {
+        "en": "Please pay in the next days.",
+        "ne": "कृपया केही दिनभित्र भुक्तानी गर्नुहोस्।",
+    },
+    "reminder_firm": {
+        "en": "{shop}, this payment is overdue:",
+        "ne": "{shop}, यो भुक्तानीको म्याद नाघिसक्यो:",
+    },
+    "reminder_firm_ask": {
+        "en": "Please pay now, or tell us the day on which you will pay.",
+        "ne": "कृपया अहिले भुक्तानी गर्नुहोस्, वा कुन दिन तिर्नुहुन्छ भन्नुहोस्।",
+    },
+    "reminder_last": {
+        "en": "{shop}, last reminder before your credit stops:",
+        "ne": "{shop}, उधारो रोकिनुअघिको अन्तिम सूचना:",
+    },
+    "reminder_last_ask": {
+        "en": "New credit stops when a payment is more than {days} days late. Please pay before that.",
+        "ne": "{days} दिनभन्दा बढी ढिला भए नयाँ उधारो रोकिन्छ। कृपया त्यसअघि भुक्तानी गर्नुहोस्।",
+    },
+    "reminder_hold": {
+        "en": "{shop}, new orders on credit stop until late payments are made:",
+        "ne": "{shop}, ढिला भएका भुक्तानी नगरेसम्म नयाँ उधारो रोकिन्छ:",
+    },
+    "reminder_hold_ask": {
+        "en": "While a payment is more than {days} days late, new orders are for cash only. Pay these and"
+        " your credit is open again.",
+        "ne": "भुक्तानी {days} दिनभन्दा बढी ढिला हुँदा नयाँ अर्डर नगदमा मात्र हुन्छ। यी तिरेपछि उधारो"
+        " फेरि खुल्छ।",
+    },
+    "reminder_ahead": {
+        "en": "{invoice}, {vendor}: {amount}, due on {date}, in {days} days",
+        "ne": "{invoice}, {vendor}: {amount}, म्याद {date}, {days} दिन बाँकी",
+    },
+    "reminder_due_today": {
+        "en": "{invoice}, {vendor}: {amount}, due today, {date}",
+        "ne": "{invoice}, {vendor}: {amount}, म्याद आज {date}",
+    },
+    "reminder_late": {
+        "en": "{invoice}, {vendor}: {amount}, was due on {date}, {days} days late",
+        "ne": "{invoice}, {vendor}: {amount}, म्याद {date}, {days} दिन ढिला",
+    },
+    "reminder_total": {"en": "Total to pay: {amount}", "ne": "जम्मा तिर्नुपर्ने: {amount}"},
+    "reminder_reply": {
+        "en": "Paid already, or is something wrong with an invoice? Please reply here.",
+        "ne": "तिरिसक्नुभयो, वा बिलमा केही गल्ती छ भने यहीं जवाफ दिनुहोस्।",
+    },
     "retailer_approved": {
         "en": "Your shop {shop} ({code}) is approved. You can order now.",
         "ne": "तपाईंको पसल {shop} ({code}) स्वीकृत भयो। अब अर्डर गर्न सक्नुहुन्छ।",

@@ -7,11 +7,15 @@ from typing import Any
 
 from django.conf import settings
 
+from credit.models import Retailer
 from khaacho.exceptions import KhaachoError
-from khaacho.money import format_npr
+from khaacho.money import ZERO, format_npr
 from orders.selectors import Basket
+from payments.dunning import Level
+from payments.services import NoticeLine
+from vendors.models import Vendor
 from whatsapp.parsing import Question, Trouble
-from whatsapp.texts import TEXTS, say
+from whatsapp.texts import NEPALI, TEXTS, say
 
 MAX_LINES_SHOWN = 30
 MAX_WORDS_QUOTED = 40  # characters of what somebody wrote, when it is said back
@@ -121,3 +125,45 @@ def concerned(error: KhaachoError) -> list[dict[str, Any]]:
     """The lines that a refusal names, each with its `product_id`."""
     lines = error.extra.get("lines")
     return lines if isinstance(lines, list) else []
+
+
+def vendor_name(vendor: Vendor, language: str) -> str:
+    return (language == NEPALI and vendor.business_name_ne) or vendor.business_name
+
+
+def shop_name(shop: Retailer, language: str) -> str:
+    return (language == NEPALI and shop.shop_name_ne) or shop.shop_name
+
+
+def reminder(language: str, shop: str, lines: Sequence[NoticeLine]) -> str:
+    """Return one message about all lines: what, how much, since when, and what to do.
+
+    The highest level decides how firmly it is said. Amounts in NPR, days of the Gregorian calendar.
+    """
+    level = max((line.level for line in lines), default=Level.COURTESY).name.lower()
+    total = sum((line.amount for line in lines), ZERO)
+    rows = [
+        say(language, f"reminder_{level}", shop=shop),
+        *_cut(language, [_due(language, line) for line in lines]),
+        say(language, "reminder_total", amount=format_npr(total)),
+        say(language, f"reminder_{level}_ask", days=settings.CREDIT_HOLD_DAYS_LATE),
+        say(language, "reminder_reply"),
+    ]
+    return "\n".join(rows)
+
+
+def _due(language: str, line: NoticeLine) -> str:
+    vendor = (language == NEPALI and line.vendor_name_ne) or line.vendor_name
+    if line.late > 0:
+        when = "reminder_late"
+    else:
+        when = "reminder_ahead" if line.late else "reminder_due_today"
+    return say(
+        language,
+        when,
+        invoice=line.invoice_number,
+        vendor=vendor,
+        amount=format_npr(line.amount),
+        date=line.due_date,
+        days=abs(line.late),
+    )

@@ -13,7 +13,7 @@ from django.db import transaction
 from credit.enums import EntryType
 from khaacho import sql
 from khaacho.enums import OPEN_JOB_STATES
-from monitoring.invariants import credit, ledger, orders, payments, scores, work
+from monitoring.invariants import credit, dunning, ledger, orders, payments, scores, work
 from monitoring.invariants.rule import Invariant
 from orders.enums import (
     INVOICED,
@@ -43,6 +43,7 @@ INVARIANTS = (
     *scores.INVARIANTS,
     *orders.INVARIANTS,
     *payments.INVARIANTS,
+    *dunning.INVARIANTS,
     *work.INVARIANTS,
 )
 PARAMS: Mapping[str, Any] = {

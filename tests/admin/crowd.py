@@ -7,7 +7,14 @@ from django.db import connection, models
 from credit.models import CreditAccount, CreditLedger, Retailer
 from khaacho.models import Alert, Job, User
 from orders.models import Order, OrderRefusal, VendorOrderAcceptance
-from payments.models import Payment, PaymentReminder
+from payments.models import (
+    CollectionTask,
+    InvoiceDispute,
+    Payment,
+    PaymentPromise,
+    PaymentReminder,
+    ReminderNotice,
+)
 from tests.admin.trade import trade
 from tests.factories import make_offer, make_order, make_retailer
 from vendors.models import Product, VendorProduct
@@ -44,7 +51,11 @@ COPIES: Mapping[type[models.Model], Mapping[str, str]] = {
         "ledger_entry_id": "NULL",
         "transaction_id": "NULL",
     },
+    ReminderNotice: {"day": "day - n"},
     PaymentReminder: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
+    PaymentPromise: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
+    InvoiceDispute: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
+    CollectionTask: {"promise_id": "(SELECT max(id) FROM payment_promises) - n + 1"},
     WhatsAppMessage: {"provider_message_id": "'wamid.copy' || n"},
 }
 

@@ -25,8 +25,14 @@ from monitoring.models import JobMinute
 from orders.models import FiscalYear, Order, OrderRefusal
 from payments import scores
 from payments import services as payments
-from payments.enums import PaymentMethod
-from payments.models import PaymentReminder
+from payments.enums import PaymentMethod, TaskKind
+from payments.models import (
+    CollectionTask,
+    InvoiceDispute,
+    PaymentPromise,
+    PaymentReminder,
+    ReminderNotice,
+)
 from tests.factories import (
     advance,
     make_actor,
@@ -77,9 +83,22 @@ def trade(number: int) -> None:
     account = CreditAccount.objects.get(retailer=order.retailer)
     CreditApproval.objects.create(account=account, amount=1, reason="once", approved_by=user)
     scores.rescore(retailer_ids=[order.retailer_id])
-    PaymentReminder.objects.create(order=order, retailer=order.retailer, level=3)
+    _dunning(order)
     _messages(order)
     _machinery(number, user.pk)
+
+
+def _dunning(order: Order) -> None:
+    shop = order.retailer
+    notice = ReminderNotice.objects.create(retailer=shop, day=order.due_date, amount=order.total)
+    PaymentReminder.objects.create(order=order, retailer=shop, notice=notice, level=3)
+    promise = PaymentPromise.objects.create(
+        retailer=shop, order=order, amount=order.total, until=order.due_date
+    )
+    InvoiceDispute.objects.create(order=order, retailer=shop, reason="one bag was torn")
+    CollectionTask.objects.create(
+        kind=TaskKind.PROMISE, retailer=shop, order=order, promise=promise
+    )
 
 
 def _messages(order: Order) -> None:

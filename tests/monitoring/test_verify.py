@@ -282,6 +282,15 @@ OWE_MORE = (
     "UPDATE credit_accounts SET balance = balance + 1 WHERE id = {account}",
     "UPDATE retailers SET outstanding_debt = outstanding_debt + 1 WHERE id = {retailer}",
 )
+NOTICE = (
+    "INSERT INTO reminder_notices (retailer_id, day, amount, state, reason, confirmed_at, sent_at)"
+    " SELECT {{retailer}}, '{day}', 1, 'SENT', '', at, at"
+    " FROM (VALUES ('{day} {hour}:00:00+05:45'::timestamptz)) AS t (at)"
+)
+LINE = (
+    "INSERT INTO payment_reminders (order_id, retailer_id, notice_id, level, state, reason, sent_at)"
+    " SELECT {delivered}, {retailer}, id, 0, 'SENT', '', sent_at FROM reminder_notices"
+)
 # name → (statements that plant the fault, other rules that the same fault cannot help but break)
 FAULTS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "ledger_sequence_gap_free": (
@@ -450,7 +459,41 @@ FAULTS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         (
             (
                 "INSERT INTO payment_reminders (order_id, retailer_id, level, state, reason)"
-                " VALUES ({delivered}, {other_retailer}, 3, 'QUEUED', '')"
+                " VALUES ({delivered}, {other_retailer}, 45, 'TASK', '')"
+            ),
+        ),
+        set(),
+    ),
+    "reminder_about_what_was_open": (
+        (
+            NOTICE.format(day="2026-12-25", hour=9),
+            LINE,
+            (
+                "INSERT INTO invoice_disputes (order_id, retailer_id, reason, resolution, opened_at)"
+                " VALUES ({delivered}, {retailer}, 'torn', '', '2026-12-24')"
+            ),
+        ),
+        set(),
+    ),
+    "reminder_once_per_level": (
+        (
+            (
+                "INSERT INTO payment_reminders (order_id, retailer_id, level, state, reason)"
+                " SELECT {delivered}, {retailer}, 45, 'TASK', '' FROM generate_series(1, 2)"
+            ),
+        ),
+        set(),
+    ),
+    "notices_days_apart": (
+        (NOTICE.format(day="2026-12-24", hour=9), NOTICE.format(day="2026-12-25", hour=9)),
+        set(),
+    ),
+    "notice_outside_quiet_hours": ((NOTICE.format(day="2026-12-25", hour=19),), set()),
+    "dunning_tenant_is_orders": (
+        (
+            (
+                "INSERT INTO payment_promises (order_id, retailer_id, amount, until, note, state, reason)"
+                " VALUES ({delivered}, {other_retailer}, 5, '2026-12-30', '', 'OPEN', '')"
             ),
         ),
         set(),
@@ -674,3 +717,39 @@ def test_reconciliation_leaves_the_business_running_when_everything_is_wrong(
 
     assert Alert.objects.count() == 3
     assert not CreditAccount.objects.filter(is_frozen=True).exists()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        (
+            "INSERT INTO payment_promises"
+            " (order_id, retailer_id, amount, until, note, state, reason, created_at)"
+            " VALUES (NULL, {retailer}, 5, '2026-12-25', '', 'OPEN', '', '2026-12-24')"
+        ),
+        "UPDATE payment_allocations SET amount = 452, created_at = '2026-12-24'",
+    ],
+)
+def test_finds_a_reminder_about_what_was_promised_or_paid(world: World, planted: str) -> None:
+    unguard()
+    for statement in (NOTICE.format(day="2026-12-25", hour=9), LINE, planted):
+        plant(world, statement)
+
+    assert "reminder_about_what_was_open" in violated()
+
+
+def test_a_reminder_before_the_payment_and_after_the_promise_is_right(world: World) -> None:
+    unguard()
+    for statement in (
+        NOTICE.format(day="2026-12-25", hour=9),
+        LINE,
+        "UPDATE payment_allocations SET created_at = '2026-12-26'",
+        (
+            "INSERT INTO payment_promises"
+            " (order_id, retailer_id, amount, until, note, state, reason, created_at)"
+            " VALUES ({delivered}, {retailer}, 5, '2026-12-24', '', 'OPEN', '', '2026-12-20')"
+        ),
+    ):
+        plant(world, statement)
+
+    assert violated() == set()

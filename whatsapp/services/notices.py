@@ -11,13 +11,15 @@ from khaacho.models import User
 from khaacho.money import format_npr
 from orders.enums import AcceptanceStatus
 from orders.models import Order, OrderItem, VendorOrderAcceptance
-from payments.models import Payment
+from payments import services as payments
+from payments.models import Payment, ReminderNotice
 from vendors.models import Vendor
 from whatsapp import wording
 from whatsapp.enums import MessageKind
+from whatsapp.services import reminders
 from whatsapp.services.sending import Button, Words, open_conversation, queue_message
-from whatsapp.texts import NEPALI, say
-from whatsapp.wording import PricedLine
+from whatsapp.texts import say
+from whatsapp.wording import PricedLine, shop_name, vendor_name
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
 TOLD_VENDOR = (AcceptanceStatus.ACCEPTED, AcceptanceStatus.WITHDRAWN)
@@ -25,21 +27,13 @@ TOLD_VENDOR = (AcceptanceStatus.ACCEPTED, AcceptanceStatus.WITHDRAWN)
 Wording = Callable[[str], Words]  # the words in a language
 
 
-def vendor_name(vendor: Vendor, language: str) -> str:
-    return (language == NEPALI and vendor.business_name_ne) or vendor.business_name
-
-
-def shop_name(shop: Retailer, language: str) -> str:
-    return (language == NEPALI and shop.shop_name_ne) or shop.shop_name
-
-
 def placed_key(order_id: int) -> str:
     return f"order:{order_id}:placed:retailer"
 
 
-def tell_retailer(shop: Retailer, key: str, words: Wording) -> None:
-    """Queue a notice for a shop's user. The caller's transaction."""
-    _tell(shop.user, key, words, retailer_id=shop.pk)
+def tell_retailer(shop: Retailer, key: str, words: Wording) -> bool:
+    """Queue a notice for a shop's user, unless they left; return whether. The caller's transaction."""
+    return _tell(shop.user, key, words, retailer_id=shop.pk)
 
 
 def tell_vendor(vendor: Vendor, key: str, words: Wording) -> None:
@@ -54,11 +48,13 @@ def _tell(
     *,
     retailer_id: int | None = None,
     vendor_id: int | None = None,
-) -> None:
+) -> bool:
+    """Queue a message to a user; return whether they can be told anything."""
     if not user.is_active or user.deleted_at is not None:
-        return
+        return False
     conversation = open_conversation(user.phone, retailer_id=retailer_id, vendor_id=vendor_id)
     queue_message(conversation_id=conversation, key=key, words=words(user.language))
+    return True
 
 
 def _order(order_id: int) -> Order:
@@ -198,3 +194,20 @@ def announce_approved(retailer_id: int) -> None:
         return Words(body=say(language, "retailer_approved", shop=name, code=shop.code))
 
     tell_retailer(shop, f"retailer:{retailer_id}:approved:retailer", words)
+
+
+def reminder_key(notice_id: int) -> str:
+    return f"reminder:{notice_id}"
+
+
+def announce_reminder(notice_id: int) -> None:
+    """Queue the one message of a notice; its words are those of the moment at which it goes."""
+    notice = ReminderNotice.objects.select_related("retailer__user").get(pk=notice_id)
+    lines = payments.notice_lines(notice_id)
+
+    def words(language: str) -> Words:
+        body = reminders.body(notice.retailer, lines, language)
+        return Words(body=body, kind=MessageKind.PAYMENT_REMINDER, notice_id=notice_id)
+
+    if not tell_retailer(notice.retailer, reminder_key(notice_id), words):
+        payments.drop_notice(notice_id=notice_id, reason="the shop's user left", try_again=False)

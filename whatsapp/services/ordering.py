@@ -199,7 +199,7 @@ def _unpriced(turn: Turn, items: Mapping[int, int]) -> list[str]:
 
 
 def _vendor_name(turn: Turn, basket: Basket) -> str:
-    return notices.vendor_name(Vendor.objects.get(pk=basket.vendor_id), turn.speaker.language)
+    return wording.vendor_name(Vendor.objects.get(pk=basket.vendor_id), turn.speaker.language)
 
 
 def _way_out(turn: Turn, codes: set[str]) -> tuple[str, list[Button]]:

@@ -1,11 +1,14 @@
 """Outbound messages: a row first, the network later, in steps that each commit.
 
-queued → sending → accepted, then whatever the provider reports. A crash between the provider's answer
+queued → sending → accepted, then whatever the provider reports. A reminder is looked at once more before
+it goes, and dropped when its dues were paid meanwhile. A crash between the provider's answer
 and our commit leaves `sending`; the next attempt finds it and calls it `unknown`.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from psycopg.types.json import Jsonb
@@ -15,6 +18,7 @@ from whatsapp import backends
 from whatsapp.backends import Backend, NotTaken, Undeliverable
 from whatsapp.enums import SENT_AGAIN, MessageKind
 from whatsapp.models import WhatsAppMessage
+from whatsapp.services import reminders
 
 MAX_BODY = 4096  # characters
 MAX_BODY_WITH_BUTTONS = 1024
@@ -37,6 +41,7 @@ class Words:
     kind: MessageKind = MessageKind.GENERIC
     buttons: Sequence[Button] = ()
     order_id: int | None = None
+    notice_id: int | None = None
 
 
 def open_conversation(
@@ -80,7 +85,7 @@ def queue_message(
             "type": "interactive" if words.buttons and short else "text",
             "kind": words.kind,
             "body": words.body[:MAX_BODY],
-            "payload": Jsonb({"buttons": [vars(b) for b in words.buttons if short]}),
+            "payload": Jsonb(_payload(words, short)),
             "order": words.order_id,
             "in_reply_to": in_reply_to_id,
         },
@@ -89,6 +94,13 @@ def queue_message(
         return None
     enqueue_send(row[0])
     return int(row[0])
+
+
+def _payload(words: Words, short: bool) -> dict[str, Any]:
+    payload: dict[str, Any] = {"buttons": [vars(b) for b in words.buttons if short]}
+    if words.notice_id is not None:
+        payload[reminders.NOTICE] = words.notice_id
+    return payload
 
 
 def enqueue_send(message_id: int) -> None:
@@ -109,16 +121,21 @@ def hand_over(message_id: int, *, is_last_try: bool) -> None:
     message = _begin(message_id, backend)
     if message is None:
         return
+    words = reminders.last_look(message)
+    if words is None:
+        _close(message, "dropped", "What it was about has changed.")
+        return
+    _say(message, words)
     try:
         provider_id = backend.send(message)
     except Undeliverable as error:
-        _close(message_id, "failed", error)
+        _close(message, "failed", error)
     except NotTaken as error:
-        _close(message_id, "failed" if is_last_try else "queued", error)
+        _close(message, "failed" if is_last_try else "queued", error, try_again=True)
         if not is_last_try:
             raise
     else:
-        _accept(message_id, provider_id)
+        _accept(message, provider_id)
 
 
 def _begin(message_id: int, backend: Backend) -> WhatsAppMessage | None:
@@ -134,31 +151,53 @@ def _begin(message_id: int, backend: Backend) -> WhatsAppMessage | None:
     )
     if taken:
         return WhatsAppMessage.objects.get(pk=message_id)
-    sql.execute(
+    _give_up(
         "UPDATE whatsapp_messages SET status = 'unknown', processed_at = now()"
-        " WHERE id = %s AND status = 'sending'",
+        " WHERE id = %s AND status = 'sending' RETURNING payload::text",
         [message_id],
     )
     return None
 
 
-def _close(message_id: int, status: str, error: Exception) -> None:
+@transaction.atomic
+def _give_up(statement: str, params: Sequence[object] = ()) -> None:
+    """Call messages unknown; a reminder that may have arrived counts as sent."""
+    for (payload,) in sql.fetch(statement, params):
+        reminders.arrived(json.loads(payload))
+
+
+def _say(message: WhatsAppMessage, words: str) -> None:
+    """Say it in the words of this moment."""
+    if words == message.body:
+        return
+    message.body = words[:MAX_BODY]
+    message.save(update_fields=["body"])
+
+
+@transaction.atomic
+def _close(
+    message: WhatsAppMessage, status: str, error: Exception | str, *, try_again: bool = False
+) -> None:
+    if status == "failed":
+        reminders.failed(message.payload, str(error), try_again=try_again)
     sql.execute(
         "UPDATE whatsapp_messages SET status = %(status)s, error = %(error)s,"
-        " is_processed = %(status)s = 'failed', processed_at = now()"
+        " is_processed = %(status)s IN ('failed', 'dropped'), processed_at = now()"
         " WHERE id = %(id)s AND status = 'sending'",
-        {"id": message_id, "status": status, "error": str(error)[:500]},
+        {"id": message.pk, "status": status, "error": str(error)[:500]},
     )
 
 
-def _accept(message_id: int, provider_id: str) -> None:
+@transaction.atomic
+def _accept(message: WhatsAppMessage, provider_id: str) -> None:
     """Record the provider's id; a report that overtook us has set a higher status, which stays."""
+    reminders.arrived(message.payload)
     sql.execute(
         "UPDATE whatsapp_messages SET provider_message_id = coalesce(provider_message_id, %s),"
         " status = CASE WHEN status IN ('sending', 'unknown') THEN 'accepted' ELSE status END,"
         " is_processed = true, error = '', processed_at = now(), sent_at = coalesce(sent_at, now())"
         " WHERE id = %s",
-        [provider_id, message_id],
+        [provider_id, message.pk],
     )
 
 
@@ -169,11 +208,11 @@ def recover_sending(*, limit: int) -> int:
     Messages in `queued` whose job was lost, and those of unknown fate for ten minutes that are worth
     a second copy. A dead job keeps its message until staff retry it.
     """
-    sql.execute(
+    _give_up(
         "UPDATE whatsapp_messages SET status = 'unknown', processed_at = now()"
         " WHERE status = 'sending' AND NOT is_processed AND created_at < now() - interval '10 minutes'"
         " AND NOT EXISTS (SELECT FROM jobs j WHERE j.dedupe_key = 'send:' || whatsapp_messages.id"
-        " AND j.state IN ('queued', 'running'))"
+        " AND j.state IN ('queued', 'running')) RETURNING payload::text"
     )
     again = sql.fetch(
         "UPDATE whatsapp_messages SET status = 'queued' WHERE status = 'unknown' AND NOT is_processed"

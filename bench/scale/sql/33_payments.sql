@@ -15,7 +15,7 @@ FROM plan_debt d JOIN plan_payment p ON (p.account, p.payment_group, p.is_cash) 
 WHERE d.paid > 0 ORDER BY p.id, d.n;
 
 INSERT INTO payment_reminders (order_id, retailer_id, level, state, reason, created_at, sent_at)
-SELECT n, retailer, level, 'SENT', '', at, at
-FROM plan_debt CROSS JOIN LATERAL (VALUES (-3), (1), (7)) AS l (level)
+SELECT n, retailer, level, 'SKIPPED', 'a higher level was due', at, NULL
+FROM plan_debt CROSS JOIN LATERAL (VALUES (-3), (0), (7)) AS l (level)
 CROSS JOIN LATERAL (SELECT (due_date + level)::timestamp AT TIME ZONE 'Asia/Kathmandu' AS at) t
 WHERE paid < total AND at < loaded_at AND at > delivered_at ORDER BY at;

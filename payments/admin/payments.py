@@ -34,7 +34,7 @@ from orders.models import Order
 from orders.selectors import on_hold
 from payments import services
 from payments.enums import PaymentMethod, PaymentState
-from payments.models import Payment, PaymentAllocation, PaymentReminder
+from payments.models import Payment, PaymentAllocation
 from payments.standing_page import standing
 from vendors.models import Vendor
 
@@ -235,21 +235,6 @@ class AllocationAdmin(KhaachoModelAdmin):
     )
 
 
-@admin.register(PaymentReminder)
-class ReminderAdmin(KhaachoModelAdmin):
-    list_display = ("created_at", "retailer", "order", "level", "state", "sent_at", "reason")
-    list_select_related = ("retailer", "order")
-    list_filter = ("state",)
-    searches = (
-        by_number("order__order_number", "ORD"),
-        by_code("retailer__code", "RTL", "retailer"),
-    )
-    fieldsets = sections(
-        (None, ("retailer", "order", "level", "state", "reason")),
-        ("Dates", ("created_at", "sent_at")),
-    )
-
-
 add_panel(
     Order,
     Panel(
@@ -259,16 +244,6 @@ add_panel(
             PaymentAllocation.objects.filter(order=order).select_related("payment").order_by("-pk")
         ),
         columns=("payment", *ALLOCATION_COLUMNS),
-        more="order__id__exact",
-    ),
-)
-add_panel(
-    Order,
-    Panel(
-        title="Reminders",
-        model=PaymentReminder,
-        rows=lambda order: PaymentReminder.objects.filter(order=order).order_by("level"),
-        columns=("created_at", "level", "state", "sent_at", "reason"),
         more="order__id__exact",
     ),
 )
