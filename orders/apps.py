@@ -19,13 +19,8 @@ class OrdersConfig(AppConfig):
         jobs.register("orders.expire", "orders.tasks.expire", queue=Queue.ORDER_ROUTING)
         for name in ("find_expired", "find_completable", "complete"):
             jobs.register(f"orders.{name}", f"orders.tasks.{name}", queue=Queue.ORDER_PROCESSING)
-        jobs.register(
-            "orders.mark_overdue",
-            "orders.tasks.mark_overdue",
-            queue=Queue.ORDER_PROCESSING,
-            soft_limit=540,
-            hard_limit=600,
-            atomic=False,
+        jobs.register(  # long work by night, as reports are
+            "orders.mark_overdue", "orders.tasks.mark_overdue", queue=Queue.REPORTS, atomic=False
         )
         jobs.register(
             "orders.refresh_statistics",
