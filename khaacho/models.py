@@ -201,6 +201,12 @@ class Job(models.Model):
             models.Index(
                 fields=["run_after"], condition=Q(state=JobState.QUEUED), name="job_queued_idx"
             ),
+            # direct mode: the most urgent job that is due, whatever waits behind it
+            models.Index(
+                fields=["-priority", "run_after", "id"],
+                condition=Q(state=JobState.QUEUED),
+                name="job_next_idx",
+            ),
             # the sweep: workers that died
             models.Index(
                 fields=["lease_until"], condition=Q(state=JobState.RUNNING), name="job_leased_idx"

@@ -5,9 +5,10 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from khaacho import broker, jobs, logs
+from khaacho import broker, jobs, logs, sql
 from khaacho.enums import Queue
 from khaacho.exceptions import LeaseLost
 from khaacho.models import Job, SignInFailure
@@ -290,3 +291,20 @@ def test_job_without_a_request_is_the_origin_of_its_children():
         "",
         f"job-{job_id}",
     ]
+
+
+def test_the_next_job_is_found_without_sorting_what_waits():
+    sql.execute(
+        "INSERT INTO jobs (queue, kind, args, reference, run_after)"
+        " SELECT (ARRAY['reports', 'whatsapp'])[1 + mod(n, 2)], 'test.note', '{}', '',"
+        " now() - interval '1 s' * n FROM generate_series(1, 5000) n"
+    )
+    sql.execute("ANALYZE jobs")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + jobs.running.CLAIM_NEXT,
+            {"limits": json.dumps(jobs.kinds.hard_limits()), "margin": 1, "queue": None},
+        )
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "job_next_idx" in plan
+    assert "Sort" not in plan
