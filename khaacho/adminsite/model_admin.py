@@ -37,6 +37,8 @@ class KhaachoModelAdmin(_ModelAdmin):
     `deferred` columns are not read by lists. `ordering_when` maps a filter's parameter to the
     ordering that its index serves. `entity_type` is what audit entries call such a record.
     `amount` names the money field that a bulk confirmation adds up.
+    `overview` is a page (name of its address, label) that sums such records up; lists and object
+    pages lead to it. `home` names the page on which its verbs are pressed, when it is not the record's.
     """
 
     change_form_template = "admin/record.html"
@@ -59,6 +61,8 @@ class KhaachoModelAdmin(_ModelAdmin):
     ordering_when: Mapping[str, tuple[str, ...]] = {}
     entity_type = ""
     amount = ""
+    overview: tuple[str, str] | None = None
+    home = ""
 
     def __init_subclass__(cls) -> None:
         labels = [way.label for way in cls.searches]
@@ -113,7 +117,7 @@ class KhaachoModelAdmin(_ModelAdmin):
     ) -> HttpResponse:
         made = [verb for verb in self.list_verbs if verb.allowed(request)]
         response: HttpResponse = super().changelist_view(
-            request, {"list_verbs": made, **(extra_context or {})}
+            request, {"list_verbs": made, "overview": self.overview, **(extra_context or {})}
         )
         return response
 
@@ -143,6 +147,7 @@ class KhaachoModelAdmin(_ModelAdmin):
             context["tables"] = self._tables(request, record)
             context["timeline"] = newest_first(self.timeline(record))
             context["has_timeline"] = bool(self.entity_type)
+            context["overview"] = self.overview
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 

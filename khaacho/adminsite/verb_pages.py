@@ -102,6 +102,7 @@ def _page(
         "title": verb.label if record is None else f"{verb.label}: {record}",
         "record": record,
         "record_url": address(admin, record),
+        "facts": verb.facts(record) if verb.facts else (),
         "asks_first": verb.preview is not None and "lines" not in more,
         "token": request.POST.get("token") or new_token(),
         **more,
@@ -122,7 +123,9 @@ def _context(
 
 
 def address(admin: "ModelAdmin[Any]", record: object) -> str:
-    """Return the address of a record's page, or of the list when there is none."""
+    """Return the address of a record's page, or of the list when there is none; or their `home`."""
+    if home := getattr(admin, "home", ""):
+        return reverse(home)
     options = admin.opts
     prefix = f"admin:{options.app_label}_{options.model_name}"
     if isinstance(record, admin.model):

@@ -33,6 +33,7 @@ class Verb:
 
     `run(record, fields, actor)` calls the service; what it returns is shown when it is a record.
     `effect` says what will happen; `hindrance` why it cannot be done now, or nothing.
+    `facts(record)` are sentences above the form: what it will be done to, in numbers.
     `preview(record, fields)` adds a step that shows what these very fields will do.
     """
 
@@ -45,6 +46,7 @@ class Verb:
     form: type[forms.Form] = forms.Form
     hindrance: Callable[[Any], str] = _nothing_hinders
     initial: Callable[[Any], Mapping[str, Any]] | None = None
+    facts: Callable[[Any], Sequence[str]] | None = None
     preview: Callable[[Any, dict[str, Any]], Sequence[str]] | None = None
     bulk: bool = False
     is_grave: bool = False
