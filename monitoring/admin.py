@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -12,12 +13,18 @@ from khaacho.adminsite.forms import ReasonForm
 from khaacho.adminsite.timeline import audited
 from khaacho.enums import Queue
 from khaacho.jobs import QUEUES
-from khaacho.models import QueueSetting
+from khaacho.models import Job, QueueSetting
 from khaacho.money import lakh
 from monitoring import queues
 from monitoring.models import JobMinute
 
 BOARD = ("queue-board", "Queue board")
+PAUSES = "No worker takes another job of this queue until it is resumed. Nothing is lost."
+
+
+class PauseForm(ReasonForm):
+    queue = forms.ChoiceField(choices=Queue.choices)
+    field_order = ("queue", "reason")
 
 
 def _figures(setting: QueueSetting) -> queues.QueueFigures:
@@ -50,6 +57,11 @@ def _dead(setting: QueueSetting) -> list[str]:
     ]
 
 
+def _nothing_dead(setting: QueueSetting) -> str:
+    is_there = Job.objects.dead().filter(queue=setting.queue).exists()
+    return "" if is_there else "none of its jobs is dead"
+
+
 def _requeue(setting: QueueSetting, fields: dict[str, Any], actor: Actor) -> None:
     job_desk.requeue_dead(setting.queue, actor)
 
@@ -60,7 +72,7 @@ VERBS = (
         label="Pause",
         permission="khaacho.pause_queue",
         run=lambda setting, fields, actor: job_desk.pause(setting.queue, fields["reason"], actor),
-        effect="No worker takes another job of this queue until it is resumed. Nothing is lost.",
+        effect=PAUSES,
         done="{record} is paused.",
         form=ReasonForm,
         facts=_kept_waiting,
@@ -85,6 +97,7 @@ VERBS = (
         " Remove the cause first: without that they die again.",
         done="The dead jobs of {record} begin anew within seconds.",
         facts=_dead,
+        hindrance=_nothing_dead,
         is_grave=True,
     ),
 )
@@ -101,6 +114,17 @@ class QueueSettingAdmin(KhaachoModelAdmin):
     list_select_related = ("changed_by",)
     fieldsets = sections((None, ("queue", "is_paused", "reason", "changed_by", "changed_at")))
     verbs = VERBS
+    list_verbs = (
+        Verb(
+            name="pause_queue",
+            label="Pause a queue",
+            permission="khaacho.pause_queue",
+            run=lambda _, fields, actor: job_desk.pause(fields["queue"], fields["reason"], actor),
+            effect=PAUSES,
+            done="The queue is paused.",
+            form=PauseForm,
+        ),
+    )
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None

@@ -22,7 +22,7 @@ from khaacho.money import lakh
 from monitoring import drawings, queues
 from monitoring.queues import Overview, QueueFigures
 
-SEE = "khaacho.view_job"
+SEE = ("khaacho.view_job", "khaacho.view_queuesetting")  # either
 LATE = 30  # seconds after which the sweep or beat is missed
 
 
@@ -71,7 +71,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
-    if not request.user.has_perm(SEE):
+    if not any(request.user.has_perm(permission) for permission in SEE):
         raise PermissionDenied
     found = queues.overview()
     curves = queues.curves()

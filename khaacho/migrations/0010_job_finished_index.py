@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('khaacho', '0007_purge_indexes'),
+        ('khaacho', '0009_next_job_index'),
     ]
 
     operations = [
