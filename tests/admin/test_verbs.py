@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.contrib import admin as django_admin
 from django.contrib.auth.models import Permission
+from django.utils import timezone
 
 from credit import services as credit
 from credit.enums import RequestState
@@ -22,8 +24,8 @@ from khaacho.permissions import ACTS
 from orders.enums import RefusalState
 from orders.models import Order, OrderRefusal, OrderStatusLog
 from payments import services as payments
-from payments.enums import PaymentMethod, PaymentState
-from payments.models import Payment
+from payments.enums import PaymentMethod, PaymentState, TaskKind
+from payments.models import CollectionTask, InvoiceDispute, Payment, PaymentPromise
 from tests.admin.conftest import signed_in
 from tests.admin.desk import act, ask, list_of, page_of, texts
 from tests.admin.trade import make_paid_order, make_refusal
@@ -79,6 +81,32 @@ def pending_change() -> LimitChange:
 def payment() -> Payment:
     make_paid_order()
     return Payment.objects.get()
+
+
+def due_order() -> Order:
+    """A delivered order that is not paid."""
+    return advance(make_order(make_retailer(), make_offer()), "DELIVERED")
+
+
+def promise() -> PaymentPromise:
+    order = due_order()
+    return payments.record_promise(
+        retailer_id=order.retailer_id,
+        order_id=order.pk,
+        until=timezone.localdate() + timedelta(days=3),
+        actor=SYSTEM,
+    )
+
+
+def dispute() -> InvoiceDispute:
+    return payments.open_dispute(order_id=due_order().pk, reason="torn bags", actor=SYSTEM)
+
+
+def collection_task() -> CollectionTask:
+    order = due_order()
+    return CollectionTask.objects.create(
+        kind=TaskKind.CALL, retailer_id=order.retailer_id, order=order
+    )
 
 
 def dead_job() -> Job:
@@ -196,6 +224,19 @@ CASES = [
     Case("reset_password", lambda: make_user(Role.RETAILER), {}, {"password": "a long new one"}),
     Case("deactivate_user", lambda: make_user(Role.RETAILER), {"is_active": False}, REASON),
     Case("activate_user", inactive_user, {"is_active": True}),
+    Case("cancel_promise", promise, {"state": "CANCELLED"}, REASON),
+    Case(
+        "resolve_dispute",
+        dispute,
+        {"resolution": "weighed again"},
+        {"resolution": "weighed again"},
+    ),
+    Case(
+        "finish_task",
+        collection_task,
+        {"state": "DONE", "outcome": "pays on Friday"},
+        {"outcome": "pays on Friday"},
+    ),
 ]
 IDS = [case.verb for case in CASES]
 

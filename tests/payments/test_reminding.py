@@ -186,6 +186,22 @@ def test_a_notice_goes_on_its_day_or_never(clock, due):
     assert message.status == "dropped"
 
 
+def test_a_message_that_waited_for_the_next_morning_is_dropped(clock, due):
+    plan_without_sending(clock, MONDAY, hour=18)
+    clock.set(at(MONDAY + timedelta(days=1), 9, 30))
+    jobs.run_due()
+    assert (said()[0].status, ReminderNotice.objects.get().state) == ("dropped", "DROPPED")
+    assert rows() == [(-3, "SKIPPED")]
+
+
+def test_a_notice_that_has_not_gone_yet_counts_for_the_gap(clock, due):
+    make_due(clock, MONDAY + timedelta(days=1), due.retailer)
+    plan_without_sending(clock, MONDAY)
+    clock.set(at(MONDAY + timedelta(days=1)))
+    services.plan_reminders(retailer_id=due.retailer_id)
+    assert ReminderNotice.objects.count() == 1
+
+
 def test_a_shop_whose_user_left_is_not_written_to(clock, due):
     User.objects.filter(pk=due.retailer.user_id).update(is_active=False)
     morning(clock, MONDAY)
