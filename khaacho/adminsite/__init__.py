@@ -15,7 +15,7 @@ from khaacho.adminsite.search import (
     exactly,
 )
 from khaacho.adminsite.timeline import Change, Moment
-from khaacho.adminsite.verbs import Verb
+from khaacho.adminsite.verbs import Verb, add_verb
 
 __all__ = [
     "Change",
@@ -27,6 +27,7 @@ __all__ = [
     "Search",
     "Verb",
     "add_panel",
+    "add_verb",
     "beginning",
     "by_code",
     "by_name",

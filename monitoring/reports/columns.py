@@ -12,9 +12,10 @@ from khaacho.spreadsheets import neutral_sql
 
 
 class Form(StrEnum):
-    """TEXT of people, WORD of ours, NPR with two decimals, a COUNT, a SHARE in per cent, a DAY, YES or no."""
+    """TEXT of people, a CODE or a WORD of ours, NPR, a COUNT, a SHARE in per cent, a DAY, YES or no."""
 
     TEXT = "text"
+    CODE = "code"
     WORD = "word"
     NPR = "npr"
     COUNT = "count"
@@ -52,7 +53,7 @@ class Column:
         return f"{_CSV.get(self.form, '{}').format(self.name)} AS {self.name}"
 
 
-def npr(name: str, label: str, width: float = 11, *, is_added: bool = True) -> Column:
+def npr(name: str, label: str, width: float = 12.5, *, is_added: bool = True) -> Column:
     return Column(name, label, Form.NPR, width, is_added=is_added)
 
 
@@ -67,18 +68,18 @@ def share(name: str, label: str, width: float = 7) -> Column:
 def shop() -> tuple[Column, ...]:
     """Return the columns that name a retailer."""
     return (
-        Column("retailer_code", "Retailer", Form.WORD, 10),
-        Column("retailer_name", "Shop", width=18),
+        Column("retailer_code", "Retailer", Form.CODE, 10),
+        Column("retailer_name", "Shop", width=16),
         Column("retailer_name_ne", "Shop (Nepali)", width=18, beneath="retailer_name"),
-        Column("district", "District", width=10),
+        Column("district", "District", width=9),
     )
 
 
 def wholesaler() -> tuple[Column, ...]:
     """Return the columns that name a vendor."""
     return (
-        Column("vendor_code", "Vendor", Form.WORD, 10),
-        Column("vendor_name", "Wholesaler", width=18),
+        Column("vendor_code", "Vendor", Form.CODE, 10),
+        Column("vendor_name", "Wholesaler", width=16),
         Column("vendor_name_ne", "Wholesaler (Nepali)", width=18, beneath="vendor_name"),
     )
 
@@ -95,6 +96,8 @@ def said(value: Any, form: Form) -> str:
         return f"{value:.1f}"
     if form == Form.YES:
         return "yes" if value else ""
+    if form == Form.WORD:
+        return str(value).replace("_", " ").capitalize()
     return str(value)
 
 

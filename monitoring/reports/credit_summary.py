@@ -15,7 +15,7 @@ AMOUNTS = (
     npr("overdue", "Overdue"),
 )
 STANDING = (
-    Column("is_on_hold", "On hold", Form.YES, 6),
+    Column("is_on_hold", "On hold", Form.YES, 7),
     count("oldest_due_days", "Days late", is_added=False),
     Column("last_payment_on", "Last paid", Form.DAY, 9),
     npr("last_payment", "Last payment", is_added=False),
@@ -72,7 +72,7 @@ ORDER BY r.code, v.code, a.id
 
 def columns(filters: Filters) -> tuple[Column, ...]:
     if filters.group_by == "account":
-        frozen = Column("is_frozen", "Frozen", Form.YES, 6)
+        frozen = Column("is_frozen", "Frozen", Form.YES, 7)
         return (*shop(), *wholesaler(), *AMOUNTS, *STANDING, frozen)
     return (*shop(), *AMOUNTS, *STANDING, *SCORE)
 

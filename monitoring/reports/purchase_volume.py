@@ -26,7 +26,7 @@ GROUPS = {
     "retailer": shop(),
     "vendor": wholesaler(),
     "product": PRODUCT,
-    "month": (Column("month", "Month", Form.WORD, 9),),
+    "month": (Column("month", "Month", Form.CODE, 9),),
 }
 SHOP = "r.code AS retailer_code, r.shop_name AS retailer_name, r.shop_name_ne AS retailer_name_ne"
 NAMED = {

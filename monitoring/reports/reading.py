@@ -21,6 +21,7 @@ STOP_SECONDS = 5.0
 SNAPSHOT = """
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL statement_timeout = '{seconds}s';
+SET LOCAL lock_timeout = '{seconds}s';
 SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'
 """
 

@@ -9,7 +9,7 @@ from monitoring.reports.filters import Allowed, Filters
 ALLOWED = Allowed(("from", "to", "retailer_id", "vendor_id"), required=("retailer_id",))
 COLUMNS = (
     Column("date", "Date", Form.DAY, 10),
-    Column("entry_number", "Entry", Form.WORD, 15),
+    Column("entry_number", "Entry", Form.CODE, 15),
     Column("type", "Type", Form.WORD, 18),
     Column("reference", "Reference", width=17),
     Column("vendor", "Wholesaler", width=24),

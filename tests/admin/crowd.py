@@ -6,6 +6,7 @@ from django.db import connection, models
 
 from credit.models import CreditAccount, CreditLedger, Retailer
 from khaacho.models import Alert, Job, User
+from monitoring.models import Report
 from orders.models import Order, OrderRefusal, VendorOrderAcceptance
 from payments.models import Payment, PaymentReminder
 from tests.admin.trade import trade
@@ -43,6 +44,11 @@ COPIES: Mapping[type[models.Model], Mapping[str, str]] = {
         "allocated_amount": "0",
         "ledger_entry_id": "NULL",
         "transaction_id": "NULL",
+    },
+    Report: {
+        "kind": "'CREDIT_SUMMARY'",
+        "retailer_id": "NULL",
+        "filters": "jsonb_build_object('n', n)",
     },
     PaymentReminder: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
     WhatsAppMessage: {"provider_message_id": "'wamid.copy' || n"},

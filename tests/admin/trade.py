@@ -15,6 +15,9 @@ from khaacho.enums import Role
 from khaacho.exceptions import Refused
 from khaacho.models import IdempotencyKey, RefreshToken, SignInFailure
 from khaacho.rollback import run_after_rollback
+from monitoring import services as monitoring
+from monitoring.enums import ReportFormat, ReportKind
+from monitoring.models import Report
 from orders.models import FiscalYear, Order, OrderRefusal
 from payments import services as payments
 from payments.enums import PaymentMethod
@@ -57,6 +60,16 @@ def make_paid_order() -> Order:
     return order
 
 
+def make_report() -> Report:
+    """Return a statement that waits to be made, of a shop of its own."""
+    return monitoring.request_report(
+        kind=ReportKind.STATEMENT,
+        form=ReportFormat.PDF,
+        given={"retailer_id": make_retailer().pk},
+        actor=SYSTEM,
+    )
+
+
 def trade(number: int) -> None:
     """Add one row or more to every list, each with relations of its own."""
     order = make_paid_order()
@@ -73,6 +86,7 @@ def trade(number: int) -> None:
     )
     PaymentReminder.objects.create(order=order, retailer=order.retailer, level=3)
     _messages(order)
+    make_report()
     _machinery(number, user.pk)
 
 
