@@ -17,14 +17,14 @@ from khaacho.sheet_table import Column
 COLUMNS = (
     Column("Date", 17),
     Column("Entry", 27),
-    Column("What", 26),
-    Column("Wholesaler", 34),
+    Column("What", 27),
+    Column("Wholesaler", 33),
     Column("Due", 17),
     Column("Debit", 20, Align.R),
     Column("Credit", 20, Align.R),
     Column("Balance", 22, Align.R),
 )
-WHOLESALER = 3
+REFERENCE, WHOLESALER = 2, 3  # what stands beneath in these columns
 SIZE = 7.5  # points
 
 
@@ -73,11 +73,11 @@ def _line(entry: CreditLedger) -> Line:
     texts = [
         str(timezone.localtime(entry.created_at).date()),
         entry.entry_number,
-        f"{entry.get_transaction_type_display()} {one_line(entry.reference)}",
+        entry.get_transaction_type_display(),
         one_line(vendor.business_name),
         str(entry.due_date or ""),
         *(amounts if entry.amount > ZERO else amounts[::-1]),
         figure(balance),
     ]
-    nepali = one_line(vendor.business_name_ne)
-    return Line(texts, {WHOLESALER: nepali} if nepali else {})
+    beneath = {REFERENCE: one_line(entry.reference), WHOLESALER: one_line(vendor.business_name_ne)}
+    return Line(texts, {column: text for column, text in beneath.items() if text})

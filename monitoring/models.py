@@ -84,7 +84,8 @@ class Report(models.Model):
             models.CheckConstraint(
                 condition=~Q(state=ReportState.FAILED) | ~Q(error=""), name="report_failed_says_why"
             ),
-            # asking twice for what is being made gives the same report
+            # asking twice for what is being made gives the same report; its index also finds those
+            # whose job ended without a word
             models.UniqueConstraint(
                 fields=["requested_by", "kind", "format", "filters"],
                 condition=Q(state__in=OPEN_REPORT_STATES),
@@ -102,10 +103,6 @@ class Report(models.Model):
                 fields=["retailer", "-id"],
                 condition=Q(retailer__isnull=False),
                 name="report_retailer_idx",
-            ),
-            # those whose job ended without a word
-            models.Index(
-                fields=["id"], condition=Q(state__in=OPEN_REPORT_STATES), name="report_open_idx"
             ),
             # staff list filters
             models.Index(fields=["state", "-id"], name="report_state_idx"),

@@ -5,6 +5,7 @@ import tempfile
 from typing import IO, Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from credit.models import Retailer
 from khaacho import jobs, logs, sql
@@ -34,8 +35,8 @@ WHERE id = %s AND state IN ('queued', 'running', 'failed')
 """
 FINISH = """
 UPDATE reports SET state = 'done', progress = 100, row_count = %(rows)s, size = %(size)s,
-    sha256 = %(sha256)s, file_name = %(name)s, finished_at = clock_timestamp(),
-    expires_at = clock_timestamp() + make_interval(days => %(days)s)
+    sha256 = %(sha256)s, file_name = %(name)s, finished_at = statement_timestamp(),
+    expires_at = statement_timestamp() + make_interval(days => %(days)s)
 WHERE id = %(id)s AND state = 'running'
 """
 FAIL = """
@@ -158,5 +159,9 @@ def file_name(report: Report) -> str:
     parts = [report.kind.lower().replace("_", "-")]
     parts += [report.retailer.code] if report.retailer else []
     parts += [f"by-{kept['group_by']}"] if "group_by" in kept else []
-    days = [kept["from"], kept["to"]] if "from" in kept else [f"{report.created_at:%Y-%m-%d}"]
+    days = [kept["from"], kept["to"]] if "from" in kept else [_day(report)]
     return f"{'-'.join([*parts, *days])}.{report.format}"
+
+
+def _day(report: Report) -> str:
+    return timezone.localtime(report.created_at).date().isoformat()

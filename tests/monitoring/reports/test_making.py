@@ -147,7 +147,7 @@ def test_it_is_done_with_its_file_and_what_is_known_of_it():
     make_retailer()
     report = work(ask("CREDIT_SUMMARY", "csv"))
     data = file_of(report)
-    today = f"{report.created_at:%Y-%m-%d}"
+    today = timezone.localdate().isoformat()
     assert (report.state, report.progress, report.row_count) == ("done", 100, 1)
     assert report.size == len(data)
     assert report.sha256 == hashlib.sha256(data).hexdigest()
