@@ -41,3 +41,9 @@ class SecondPersonNeeded(Refused):
     """A rise above the threshold needs a second person."""
 
     code = "second_person_needed"
+
+
+class StatementTooLong(Refused):
+    """The statement has too many entries; ask for a shorter period."""
+
+    code = "statement_too_long"

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery, Sum, Value, Window
 from django.utils import timezone
 
+from credit.exceptions import StatementTooLong
 from credit.models import CreditAccount, CreditLedger, CreditScore, Retailer
 from credit.scoring import MODELS, Facts, Score, score
 from khaacho import finding
@@ -85,11 +86,18 @@ class Statement:
 
 
 def statement(
-    actor: Actor, *, retailer_id: int, vendor_id: int | None, start: date, end: date
+    actor: Actor,
+    *,
+    retailer_id: int,
+    vendor_id: int | None,
+    start: date,
+    end: date,
+    most: int | None = None,
 ) -> Statement:
     """Return the statement of the retailer's accounts that the actor may see; of one vendor's or all.
 
-    Raises NotFound for a retailer, or an account, that is not the actor's. Three queries.
+    Raises NotFound for a retailer, or an account, that is not the actor's, and StatementTooLong for more
+    than `most` entries. Three queries.
     """
     own = accounts(actor).filter(retailer_id=retailer_id)
     own = own if vendor_id is None else own.filter(vendor_id=vendor_id)
@@ -101,14 +109,28 @@ def statement(
         created_at__gte=_midnight(start),
         created_at__lt=_midnight(end + timedelta(days=1)),
     ).annotate(balance=Value(opening) + Window(Sum("amount"), order_by=["created_at", "id"]))
+    entries = found.select_related("vendor", "retailer").order_by("created_at", "id")
     return Statement(
         retailer=retailer,
         vendor_id=vendor_id,
         start=start,
         end=end,
         opening_balance=opening,
-        entries=tuple(found.select_related("vendor", "retailer").order_by("created_at", "id")),
+        entries=_at_most(entries, most),
     )
+
+
+def _at_most(entries: QuerySet[CreditLedger], most: int | None) -> tuple[CreditLedger, ...]:
+    if most is None:
+        return tuple(entries)
+    found = tuple(entries[: most + 1])
+    if len(found) > most:
+        raise StatementTooLong(
+            f"More than {most} entries: ask for a shorter period; for a whole one, staff can have the"
+            " report STATEMENT made.",
+            most=most,
+        )
+    return found
 
 
 def _opening_balances(own: QuerySet[CreditAccount], instant: datetime) -> dict[int, Decimal]:

@@ -32,10 +32,16 @@ def line_amounts(quantity: int, unit_price: Decimal, tax_rate: Decimal | int) ->
 
 def format_npr(amount: Decimal) -> str:
     """Return an amount as people in Nepal write it: `NPR 4,12,300.00`."""
+    text = figure(amount)
+    return f"-NPR {text[1:]}" if text.startswith("-") else f"NPR {text}"
+
+
+def figure(amount: Decimal) -> str:
+    """Return an amount as a table in NPR shows it: `4,12,300.00`."""
     rounded = round_money(amount)
     sign = "-" if rounded < 0 else ""
     whole, paisa = f"{abs(rounded):.2f}".split(".")
-    return f"{sign}NPR {lakh(int(whole))}.{paisa}"
+    return f"{sign}{lakh(int(whole))}.{paisa}"
 
 
 def lakh(number: int) -> str:

@@ -1,6 +1,13 @@
 from datetime import timedelta
+from typing import Any
 
 from django.apps import AppConfig
+
+REPORTS_BY_THE_CLOCK: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("close_abandoned", "reports whose job died", {"every": timedelta(minutes=1)}),
+    ("forget_expired", "forget expired reports", {"at": (4, 15)}),
+    ("make_monthly", "statements and monthly reports", {"at": (5, 0), "day": 1}),
+)
 
 
 class MonitoringConfig(AppConfig):
@@ -9,6 +16,7 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         from khaacho import jobs, schedules
         from khaacho.enums import Queue
+        from monitoring import services
 
         jobs.register(
             "monitoring.reconcile",
@@ -23,3 +31,14 @@ class MonitoringConfig(AppConfig):
         schedules.register(
             "jobs done by the minute", "monitoring.count_jobs", every=timedelta(minutes=1)
         )
+        jobs.register(
+            services.MAKE,
+            "monitoring.tasks.make_report",
+            queue=Queue.REPORTS,
+            atomic=False,
+        )
+        for name, schedule, timing in REPORTS_BY_THE_CLOCK:
+            jobs.register(
+                f"reports.{name}", f"monitoring.tasks.{name}_reports", queue=Queue.ORDER_PROCESSING
+            )
+            schedules.register(schedule, f"reports.{name}", **timing)

@@ -1,8 +1,123 @@
-"""What is kept about the system's own work."""
+"""What the top layer keeps of its own: reports, whose files are chunks in `report_files` (docs/reports.md), and counts of jobs."""
 
 from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
+from credit.models import Retailer
 from khaacho.enums import Queue
+from khaacho.models import User
+from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
+
+ERROR_MAX = 2000
+
+
+class Report(models.Model):
+    """One report as it was asked for, and its file while that is kept.
+
+    `requested_by` is NULL for those of the month. `retailer` is whose statement it is. `job_id` is no
+    foreign key: done jobs are forgotten after a week. `size` counts bytes, `sha256` is of the file.
+    """
+
+    kind = models.CharField(max_length=21, choices=ReportKind)
+    format = models.CharField(max_length=4, choices=ReportFormat)
+    filters = models.JSONField(default=dict)
+    retailer = models.ForeignKey(
+        Retailer, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
+    requested_by = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
+    state = models.CharField(
+        max_length=9,
+        choices=ReportState,
+        db_default=ReportState.QUEUED,
+        default=ReportState.QUEUED,
+    )
+    progress = models.SmallIntegerField(db_default=0, default=0)
+    row_count = models.IntegerField(null=True, blank=True)
+    size = models.BigIntegerField(null=True, blank=True)
+    file_name = models.CharField(max_length=120, blank=True, db_default="", default="")
+    sha256 = models.CharField(max_length=64, blank=True, db_default="", default="")
+    error = models.CharField(max_length=ERROR_MAX, blank=True, db_default="", default="")
+    job_id = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "reports"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=ReportKind.values), name="report_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(format__in=ReportFormat.values), name="report_format_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=ReportState.values), name="report_state_known"
+            ),
+            models.CheckConstraint(condition=Q(progress__range=(0, 100)), name="report_progress"),
+            models.CheckConstraint(
+                condition=(Q(kind=ReportKind.STATEMENT) & Q(retailer__isnull=False))
+                | (~Q(kind=ReportKind.STATEMENT) & Q(retailer__isnull=True)),
+                name="report_statement_has_retailer",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=OPEN_REPORT_STATES) | Q(finished_at__isnull=False),
+                name="report_end_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ReportState.DONE)
+                | (
+                    Q(
+                        row_count__isnull=False,
+                        size__isnull=False,
+                        expires_at__isnull=False,
+                        progress=100,
+                    )
+                    & ~Q(sha256="")
+                    & ~Q(file_name="")
+                ),
+                name="report_done_has_file",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=ReportState.FAILED) | ~Q(error=""), name="report_failed_says_why"
+            ),
+            # asking twice for what is being made gives the same report; its index also finds those
+            # whose job ended without a word
+            models.UniqueConstraint(
+                fields=["requested_by", "kind", "format", "filters"],
+                condition=Q(state__in=OPEN_REPORT_STATES),
+                nulls_distinct=False,
+                name="report_open_once",
+            ),
+        ]
+        indexes = [
+            # staff list, API list
+            models.Index(F("created_at").desc(), F("id").desc(), name="report_created_idx"),
+            # own reports of who may not see all
+            models.Index(fields=["requested_by", "-created_at", "-id"], name="report_asker_idx"),
+            # a retailer's statements, on the retailer's page
+            models.Index(
+                fields=["retailer", "-id"],
+                condition=Q(retailer__isnull=False),
+                name="report_retailer_idx",
+            ),
+            # staff list filters
+            models.Index(fields=["state", "-id"], name="report_state_idx"),
+            models.Index(fields=["kind", "-id"], name="report_kind_idx"),
+            # files to forget
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(state=ReportState.DONE),
+                name="report_expires_idx",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"
 
 
 class JobMinute(models.Model):

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from khaacho import sql
+from django.db.models import QuerySet
+
+from khaacho import permissions, sql
 from khaacho.actors import Actor
 from khaacho.enums import Role
+from monitoring.models import Report
 
 TOP_PRODUCTS = 5
 
@@ -92,3 +95,23 @@ def _own(actor: Actor) -> tuple[str, int]:
     if actor.role == Role.RETAILER:
         return "retailer_id = %(tenant)s", actor.retailer_id or 0
     return "vendor_id = %(tenant)s", actor.vendor_id or 0
+
+
+def reports(actor: Actor) -> QuerySet[Report]:
+    """Reports that the actor may see: an employee's own, all with the permission to view them; else none."""
+    found = Report.objects.select_related("requested_by")
+    if not actor.is_staff:
+        return found.none()
+    if permissions.allows(actor, "monitoring.view_report"):
+        return found
+    return found.filter(requested_by_id=actor.user_id)
+
+
+def has_file(report_id: int) -> bool:
+    """Return whether the file of a report that is done is still kept and may be sent."""
+    row = sql.fetch_one(
+        "SELECT FROM reports r WHERE r.id = %s AND r.expires_at > now()"
+        " AND EXISTS (SELECT FROM report_files f WHERE f.report_id = r.id)",
+        [report_id],
+    )
+    return row is not None

@@ -1,14 +1,19 @@
 """What monitoring does by the clock."""
 
+from django.utils import timezone
+
 from credit import services as credit
 from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
-from monitoring import job_minutes
+from khaacho.jobs import Claim
+from monitoring import job_minutes, services
 from monitoring.invariants import Result, run_invariants
+from monitoring.reports import making
 
 # More accounts than this at once is a fault of the system, not of accounts: people decide.
 FREEZE_AT_MOST = 50
+FORGET_BATCHES = 100
 
 
 def reconcile() -> None:
@@ -41,3 +46,22 @@ def _report(result: Result) -> None:
 def count_jobs() -> None:
     """Count the jobs that were done since the last time, by the minute."""
     job_minutes.count()
+
+
+def make_report(*, claim: Claim, report_id: int) -> None:
+    making.make(claim, report_id)
+
+
+def make_monthly_reports() -> None:
+    services.make_monthly(today=timezone.localdate())
+
+
+def close_abandoned_reports() -> None:
+    services.close_abandoned()
+
+
+def forget_expired_reports() -> None:
+    """Forget batch after batch; what a day leaves over, the next one takes."""
+    for _ in range(FORGET_BATCHES):
+        if not services.forget_expired():
+            return

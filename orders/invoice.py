@@ -17,10 +17,11 @@ from fpdf.enums import Align
 
 from credit.models import Retailer
 from khaacho.exceptions import Conflict, NotFound
-from khaacho.money import ZERO, format_npr
+from khaacho.money import ZERO, figure, format_npr
+from khaacho.sheet import MARGIN, PAD, SMALL, WIDTH, Sheet, one_line
+from khaacho.sheet_table import Column, Table
 from orders.enums import PaymentTerms
 from orders.models import Order, OrderItem
-from orders.sheet import MARGIN, SMALL, WIDTH, Sheet, one_line
 from vendors.models import Vendor
 
 CONTENT_TYPE = "application/pdf"
@@ -214,18 +215,16 @@ def _words(number: int) -> str:
 
 
 ROW, BODY, NAME, LARGE = 8.5, 9.0, 11.0, 16.0  # points
-PAD = 1.2  # millimetres, as all lengths below
-RULE, SHADE = (170, 170, 170), (238, 238, 238)
 COLUMNS = (
-    ("No.", 8.0, Align.R),
-    ("SKU", 26.0, Align.L),
-    ("Product", 60.0, Align.L),
-    ("Quantity", 17.0, Align.R),
-    ("Unit price", 26.0, Align.R),
-    ("VAT %", 13.0, Align.R),
-    ("Amount", 30.0, Align.R),
+    Column("No.", 8.0, Align.R),
+    Column("SKU", 26.0),
+    Column("Product", 60.0),
+    Column("Quantity", 17.0, Align.R),
+    Column("Unit price", 26.0, Align.R),
+    Column("VAT %", 13.0, Align.R),
+    Column("Amount", 30.0, Align.R),
 )
-WORDS, LABELS, FIGURES = 92.0, 38.0, 50.0
+WORDS, LABELS, FIGURES = 92.0, 38.0, 50.0  # millimetres
 
 
 def draw(view: InvoiceView) -> bytes:
@@ -239,8 +238,6 @@ def draw(view: InvoiceView) -> bytes:
     )
     with closing(sheet):
         sheet.add_page()
-        sheet.set_draw_color(*RULE)
-        sheet.set_fill_color(*SHADE)
         y = _draw_facts(sheet, _draw_parties(sheet, view), view)
         _draw_lines(sheet, y, view)
         _draw_totals(sheet, view)
@@ -297,36 +294,10 @@ def _draw_facts(sheet: Sheet, y: float, view: InvoiceView) -> float:
 
 def _draw_lines(sheet: Sheet, y: float, view: InvoiceView) -> None:
     sheet.set_y(y)
-    _draw_headings(sheet)
+    table = Table(sheet, COLUMNS, size=ROW)
+    table.draw_headings()
     for line in view.lines:
-        sheet.use(ROW)
-        cells = [
-            sheet.wrap(text, width - 2 * PAD)
-            for text, (_, width, _) in zip(_texts(line), COLUMNS, strict=True)
-        ]
-        cells[2] += sheet.wrap(line.name_ne, COLUMNS[2][1] - 2 * PAD)
-        height = max(map(len, cells)) * sheet.leading + 2 * PAD
-        if sheet.will_page_break(height):
-            sheet.add_page()
-            _draw_headings(sheet)
-            sheet.use(ROW)
-        _draw_row(sheet, cells, height)
-
-
-def _draw_headings(sheet: Sheet) -> None:
-    sheet.use(ROW, bold=True)
-    height = sheet.leading + 2 * PAD
-    sheet.rect(MARGIN, sheet.get_y(), WIDTH, height, style="F")
-    _draw_row(sheet, [[heading] for heading, _, _ in COLUMNS], height)
-
-
-def _draw_row(sheet: Sheet, cells: list[list[str]], height: float) -> None:
-    x, y = MARGIN, sheet.get_y()
-    for lines, (_, width, align) in zip(cells, COLUMNS, strict=True):
-        sheet.stack(x + PAD, y + PAD, width - 2 * PAD, lines, align)
-        x += width
-    sheet.line(MARGIN, y + height, MARGIN + WIDTH, y + height)
-    sheet.set_y(y + height)
+        table.draw_row(_texts(line), beneath={2: line.name_ne})
 
 
 def _texts(line: InvoiceLine) -> tuple[str, ...]:
@@ -335,14 +306,10 @@ def _texts(line: InvoiceLine) -> tuple[str, ...]:
         line.sku,
         line.name,
         str(line.quantity),
-        _figure(line.unit_price),
+        figure(line.unit_price),
         f"{line.tax_rate:f}".rstrip("0").rstrip(".") if line.tax_rate else "0",
-        _figure(line.amount),
+        figure(line.amount),
     )
-
-
-def _figure(amount: Decimal) -> str:
-    return format_npr(amount).replace("NPR ", "")
 
 
 def _draw_totals(sheet: Sheet, view: InvoiceView) -> None:

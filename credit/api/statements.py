@@ -13,14 +13,17 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from credit import statement_sheet
 from credit.selectors import Statement
 from khaacho.api.renderers import JSONRenderer
 from khaacho.api.serializers import QueryIdField, Serializer
 from khaacho.exceptions import Invalid
+from khaacho.spreadsheets import neutral
 
 MAX_DAYS = 366
 DEFAULT_DAYS = 30
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Entries that are answered at once, by form; a longer statement is a report, made in the background.
+MOST_ENTRIES = {"json": 10_000, "csv": 10_000, "pdf": 500}
 HEADER = ("date", "entry_number", "type", "reference", "vendor", "due_date", "amount", "balance")
 
 
@@ -73,10 +76,19 @@ class ByFormat(DefaultContentNegotiation):
         for renderer in renderers:
             if renderer.format == wanted:
                 return renderer, renderer.media_type
-        raise Invalid(errors={"format": ["One of json, csv."]})
+        raise Invalid(errors={"format": ["One of json, csv, pdf."]})
 
 
-RENDERERS = [JSONRenderer, CSVRenderer]
+class PDFRenderer(BaseRenderer):
+    """Names application/pdf to content negotiation; `credit.statement_sheet` draws."""
+
+    media_type = "application/pdf"
+    format = "pdf"
+    charset = None
+    render_style = "binary"
+
+
+RENDERERS = [JSONRenderer, CSVRenderer, PDFRenderer]
 
 
 def as_csv(statement: Statement) -> HttpResponse:
@@ -84,12 +96,28 @@ def as_csv(statement: Statement) -> HttpResponse:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerows(_rows(statement))
-    name = f"statement-{statement.retailer.code}-{statement.start}-{statement.end}.csv"
     return HttpResponse(
         out.getvalue().encode("utf-8-sig"),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        headers={"Content-Disposition": f'attachment; filename="{_name(statement)}.csv"'},
     )
+
+
+def as_pdf(statement: Statement) -> HttpResponse:
+    """Return the statement on paper, to be shown and not kept."""
+    headers = {
+        "Content-Disposition": f'inline; filename="{_name(statement)}.pdf"',
+        "Cache-Control": "private, no-store",
+    }
+    return HttpResponse(
+        statement_sheet.draw(statement, timezone.now()),
+        content_type=PDFRenderer.media_type,
+        headers=headers,
+    )
+
+
+def _name(statement: Statement) -> str:
+    return f"statement-{statement.retailer.code}-{statement.start}-{statement.end}"
 
 
 def _rows(statement: Statement) -> list[Sequence[object]]:
@@ -113,8 +141,3 @@ def _rows(statement: Statement) -> list[Sequence[object]]:
         ),
         (statement.end, "", "CLOSING_BALANCE", "", *blank[:3], statement.closing_balance),
     ]
-
-
-def neutral(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text

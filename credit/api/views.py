@@ -61,21 +61,27 @@ class Ledger(JSONListView[CreditLedger]):
 
 
 class StatementView(APIView):
-    """Opening balance, entries and closing balance of a period, at most 366 days."""
+    """Opening balance, entries and closing balance of a period, at most 366 days.
+
+    Up to 10,000 entries, 500 on paper; longer ones are a report of staff's.
+    """
 
     renderer_classes = statements.RENDERERS
     content_negotiation_class = statements.ByFormat
-    problems = (404, 406)
+    problems = (404, 406, 422)
 
     @extend_schema(
         operation_id="credit_statement",
         parameters=[
             StatementQuerySerializer,
-            OpenApiParameter("format", str, enum=["json", "csv"], description="default: json"),
+            OpenApiParameter(
+                "format", str, enum=["json", "csv", "pdf"], description="default: json"
+            ),
         ],
         responses={
             (200, "application/json"): StatementSerializer,
             (200, "text/csv"): OpenApiTypes.STR,
+            (200, "application/pdf"): OpenApiTypes.BINARY,
         },
     )
     def get(self, request: Request) -> Response | HttpResponse:
@@ -84,9 +90,12 @@ class StatementView(APIView):
         query.is_valid(raise_exception=True)
         asked = {"vendor_id": actor.vendor_id, **query.validated_data}
         asked["retailer_id"] = _retailer_id(actor, asked.get("retailer_id"))
-        statement = selectors.statement(actor, **asked)
-        if request.accepted_renderer.format == "csv":
+        form = request.accepted_renderer.format
+        statement = selectors.statement(actor, **asked, most=statements.MOST_ENTRIES[form])
+        if form == "csv":
             return statements.as_csv(statement)
+        if form == "pdf":
+            return statements.as_pdf(statement)
         return Response(StatementSerializer(statement).data)
 
 

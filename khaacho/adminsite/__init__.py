@@ -16,7 +16,7 @@ from khaacho.adminsite.search import (
     exactly,
 )
 from khaacho.adminsite.timeline import Change, Moment
-from khaacho.adminsite.verbs import Verb
+from khaacho.adminsite.verbs import Verb, add_verb
 
 __all__ = [
     "Change",
@@ -31,6 +31,7 @@ __all__ = [
     "add_figure",
     "add_filter",
     "add_panel",
+    "add_verb",
     "beginning",
     "by_code",
     "by_name",

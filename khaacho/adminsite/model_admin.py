@@ -22,7 +22,7 @@ from khaacho.adminsite.panels import Panel, panels_of, tabulate
 from khaacho.adminsite.record_list import RecordList
 from khaacho.adminsite.search import Search, search
 from khaacho.adminsite.timeline import Moment, audited, newest_first
-from khaacho.adminsite.verbs import Verb
+from khaacho.adminsite.verbs import Verb, verbs_of
 from khaacho.models import User
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ class KhaachoModelAdmin(_ModelAdmin):
         return audited(self.entity_type, record.pk) if self.entity_type else []
 
     def _possible(self, request: HttpRequest, record: Model) -> list[Verb]:
-        return [verb for verb in self.verbs if verb.allowed(request) and not verb.hindrance(record)]
+        offered = [*self.verbs, *verbs_of(self.model)]
+        return [verb for verb in offered if verb.allowed(request) and not verb.hindrance(record)]
 
     def _tables(self, request: HttpRequest, record: Model) -> list[Any]:
         found = [*self.panels, *panels_of(self.model)]
@@ -197,7 +198,7 @@ class KhaachoModelAdmin(_ModelAdmin):
 
     def verb_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
         """Ask about an act on one record, or do it. A GET leads to the record's page."""
-        found = self._permitted(request, verb, self.verbs)
+        found = self._permitted(request, verb, [*self.verbs, *verbs_of(self.model)])
         record = self.get_object(request, unquote(object_id))
         if record is None:
             raise Http404

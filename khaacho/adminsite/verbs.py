@@ -5,6 +5,7 @@ once. What a service refuses is shown above the form, which keeps what was typed
 """
 
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,19 @@ class Verb:
     def blank_form(self, record: Any) -> forms.Form:
         initial = dict(self.initial(record)) if self.initial and record else None
         return self.form(initial=initial)
+
+
+_added: dict[type[Model], list[Verb]] = defaultdict(list)
+
+
+def add_verb(target: type[Model], verb: Verb) -> None:
+    """Offer an act on another app's object page; for apps above the target's."""
+    _added[target].append(verb)
+
+
+def verbs_of(model: type[Model]) -> list[Verb]:
+    """Return the acts that apps above offer on a model's pages."""
+    return _added[model]
 
 
 class Failed(Exception):

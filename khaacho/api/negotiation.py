@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -23,3 +23,15 @@ class Negotiation(DefaultContentNegotiation):
         if len(known) == 1 and request.META.get("HTTP_ACCEPT", "") in ANYTHING:
             return known[0], known[0].media_type
         return super().select_renderer(request, known, format_suffix)
+
+
+class OnlyForm(BaseContentNegotiation):
+    """There is one form, whatever is asked for."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return None
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        return renderers[0], renderers[0].media_type

@@ -1,16 +1,14 @@
 """The invoice of an order, as a PDF to look at or to print."""
 
-from typing import Any
-
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from khaacho.api.authentication import caller
+from khaacho.api.negotiation import OnlyForm
 from orders import invoice
 from orders.models import Order
 
@@ -22,18 +20,6 @@ class PDFRenderer(BaseRenderer):
     format = "pdf"
     charset = None
     render_style = "binary"
-
-
-class OnlyForm(BaseContentNegotiation):
-    """There is one form, whatever is asked for."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return None
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> Any:
-        return renderers[0], renderers[0].media_type
 
 
 class InvoiceFile(APIView):

@@ -6,6 +6,7 @@ from django.db import connection, models
 
 from credit.models import CreditAccount, CreditLedger, Retailer
 from khaacho.models import Alert, Job, User
+from monitoring.models import Report
 from orders.models import Order, OrderRefusal, VendorOrderAcceptance
 from payments.models import (
     CollectionTask,
@@ -52,6 +53,11 @@ COPIES: Mapping[type[models.Model], Mapping[str, str]] = {
         "transaction_id": "NULL",
     },
     ReminderNotice: {"day": "day - n"},
+    Report: {
+        "kind": "'CREDIT_SUMMARY'",
+        "retailer_id": "NULL",
+        "filters": "jsonb_build_object('n', n)",
+    },
     PaymentReminder: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
     PaymentPromise: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
     InvoiceDispute: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},

@@ -21,6 +21,7 @@ from khaacho.alerts import raise_alert
 from khaacho.enums import Role
 from khaacho.models import Alert, AuditLog, Job, QueueSetting, User
 from khaacho.permissions import ACTS
+from monitoring.enums import ReportState
 from orders.enums import RefusalState
 from orders.models import Order, OrderRefusal, OrderStatusLog
 from payments import services as payments
@@ -28,7 +29,7 @@ from payments.enums import PaymentMethod, PaymentState, TaskKind
 from payments.models import CollectionTask, InvoiceDispute, Payment, PaymentPromise
 from tests.admin.conftest import signed_in
 from tests.admin.desk import act, ask, list_of, page_of, texts
-from tests.admin.trade import make_paid_order, make_refusal
+from tests.admin.trade import make_paid_order, make_refusal, make_report
 from tests.factories import (
     advance,
     make_actor,
@@ -237,6 +238,7 @@ CASES = [
         {"state": "DONE", "outcome": "pays on Friday"},
         {"outcome": "pays on Friday"},
     ),
+    Case("cancel_report", make_report, {"state": ReportState.CANCELLED}),
 ]
 IDS = [case.verb for case in CASES]
 
@@ -342,8 +344,9 @@ def test_every_permission_has_a_verb_and_every_verb_a_permission():
         for codename in acts
     }
     by_api_alone = {("orders.order", "orders.place_order")}
+    by_a_link = {("monitoring.report", "monitoring.download_report")}
     of_a_whole_queue = {("khaacho.queuesetting", "khaacho.requeue")}
-    assert used == declared - by_api_alone | of_a_whole_queue
+    assert used == declared - by_api_alone - by_a_link | of_a_whole_queue
 
 
 def test_every_verb_of_a_record_is_tried_here():

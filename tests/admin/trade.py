@@ -21,7 +21,9 @@ from khaacho.models import (
     WorkerNode,
 )
 from khaacho.rollback import run_after_rollback
-from monitoring.models import JobMinute
+from monitoring import services as monitoring
+from monitoring.enums import ReportFormat, ReportKind
+from monitoring.models import JobMinute, Report
 from orders.models import FiscalYear, Order, OrderRefusal
 from payments import scores
 from payments import services as payments
@@ -71,6 +73,16 @@ def make_paid_order() -> Order:
     return order
 
 
+def make_report() -> Report:
+    """Return a statement that waits to be made, of a shop of its own."""
+    return monitoring.request_report(
+        kind=ReportKind.STATEMENT,
+        form=ReportFormat.PDF,
+        given={"retailer_id": make_retailer().pk},
+        actor=SYSTEM,
+    )
+
+
 def trade(number: int) -> None:
     """Add one row or more to every list, each with relations of its own."""
     order = make_paid_order()
@@ -85,6 +97,7 @@ def trade(number: int) -> None:
     scores.rescore(retailer_ids=[order.retailer_id])
     _dunning(order)
     _messages(order)
+    make_report()
     _machinery(number, user.pk)
 
 

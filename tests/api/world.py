@@ -11,6 +11,9 @@ from django.db import connection, transaction
 from khaacho.actors import SYSTEM
 from khaacho.enums import Role
 from khaacho.models import User
+from monitoring import services as monitoring
+from monitoring.enums import ReportFormat, ReportKind
+from monitoring.models import Report
 from orders.models import Order
 from payments import scores
 from payments import services as payments
@@ -85,6 +88,7 @@ def make_world() -> World:
             "offer_id": offer.pk,
             "order_id": order.pk,
             "payment_id": payment.pk,
+            "report_id": _report(shop.pk).pk,
         },
         shop_only=[
             *own,
@@ -96,6 +100,15 @@ def make_world() -> World:
         ],
         vendor_only=[wholesaler.user.phone],
         elsewhere=[other.order_number, other.ledger_entry.entry_number, "Marker receipt AB"],
+    )
+
+
+def _report(retailer_id: int) -> Report:
+    return monitoring.request_report(
+        kind=ReportKind.STATEMENT,
+        form=ReportFormat.PDF,
+        given={"retailer_id": retailer_id},
+        actor=SYSTEM,
     )
 
 

@@ -19,12 +19,12 @@ from khaacho.actors import SYSTEM
 from khaacho.enums import Role
 from khaacho.exceptions import NotFound
 from khaacho.models import User
+from khaacho.sheet import FONTS, PAGES, Sheet, one_line, syllables
 from orders import invoice
 from orders import services as orders
 from orders.enums import PaymentTerms
 from orders.invoice import InvoiceLine, InvoiceView, Party, amount_in_words
 from orders.models import Order
-from orders.sheet import FONTS, PAGES, Sheet, one_line, syllables
 from payments import services as payments
 from payments.enums import PaymentMethod
 from tests.api.clients import anonymous, assert_problem, signed_in

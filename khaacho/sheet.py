@@ -13,10 +13,12 @@ from fpdf.fonts import TTFFont
 
 LATIN, DEVANAGARI = "NotoSans", "NotoSansDevanagari"
 FONTS = Path(__file__).parent / "fonts"
-MARGIN, FOOT, WIDTH = 15.0, 18.0, 180.0  # millimetres
+MARGIN, FOOT, WIDTH = 15.0, 18.0, 180.0  # millimetres; the width is an upright sheet's
+PAD = 1.2  # millimetres between a table's rules and its text
 SMALL = 8.0  # points
 LEADING = 1.4 * 25.4 / 72  # millimetres of a line per point of its size
 INK, QUIET = (20, 20, 20), (95, 95, 95)
+RULE, SHADE = (170, 170, 170), (238, 238, 238)
 BREAKS = re.compile("(?<=[ /-])")
 JOINERS = "\u094d\u200c\u200d"  # the virama, and the two that steer it
 PAGES = "\x1f\x1f"  # stands for the number of pages; `one_line` takes it out of every text
@@ -53,12 +55,21 @@ class Sheet(FPDF):
     """
 
     def __init__(
-        self, *, title: str, author: str, subject: str, created_at: datetime, foot: str
+        self,
+        *,
+        title: str,
+        author: str,
+        subject: str,
+        created_at: datetime,
+        foot: str,
+        is_wide: bool = False,
     ) -> None:
-        super().__init__(format="A4")
+        super().__init__(format="A4", orientation="landscape" if is_wide else "portrait")
         self.set_margins(MARGIN, MARGIN)
         self.set_auto_page_break(True, FOOT)
         self.c_margin = 0
+        self.set_draw_color(*RULE)
+        self.set_fill_color(*SHADE)
         self.alias_nb_pages(PAGES)
         for family in (LATIN, DEVANAGARI):
             self.add_font(family, "", FONTS / f"{family}-Regular.ttf")
@@ -80,8 +91,8 @@ class Sheet(FPDF):
 
     def footer(self) -> None:
         self.use(SMALL, quiet=True)
-        self.put(MARGIN, self.h - FOOT + 6, WIDTH, self._foot)
-        self.put(MARGIN, self.h - FOOT + 6, WIDTH, f"Page {self.page_no()} of {PAGES}", Align.R)
+        self.put(MARGIN, self.h - FOOT + 6, self.epw, self._foot)
+        self.put(MARGIN, self.h - FOOT + 6, self.epw, f"Page {self.page_no()} of {PAGES}", Align.R)
 
     def use(self, size: float, *, bold: bool = False, quiet: bool = False) -> None:
         """Write from now on in this size and weight."""
