@@ -1,7 +1,7 @@
 """The figures of the queues: equal to a plain recount of `jobs`, whatever was counted when."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -276,3 +276,15 @@ def test_beat_has_it_done_every_minute():
         jobs.enqueue(kind.name)
     assert jobs.run_due(queue=kind.queue) == 1
     assert JobMinute.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("counted", "until"),
+    [("12:30:05", "12:01:00"), ("12:01:00", "12:01:00"), ("12:00:40", "12:00:40")],
+)
+def test_what_is_read_from_jobs_ends_where_what_is_counted_begins(counted, until):
+    def at(text):
+        return datetime.fromisoformat(f"2026-11-26T{text}+00:00")
+
+    period = queues._Period("hour", at("12:00:20"), at(counted))
+    assert period.rest() == ("hour", at("12:00:20"), at(until))
