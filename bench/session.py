@@ -25,6 +25,7 @@ from bench.targets import (
     memory,
     order_list,
     order_placing,
+    queue_stats,
     traffic,
 )
 
@@ -35,6 +36,7 @@ MEASURES: Mapping[str, Callable[[Bench], Findings]] = {
     "3": catalogue.measure,
     "4": ledger.measure,
     "5": desk.measure,
+    "6b": queue_stats.measure,
     "http": traffic.measure,
     "6": jobs.measure,
     "8": memory.measure,

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from khaacho import alert_desk, job_desk, jobs, tenants, user_desk
 from khaacho.actors import Actor
@@ -32,7 +33,6 @@ from khaacho.models import (
     AuditLog,
     IdempotencyKey,
     Job,
-    QueueSetting,
     RefreshToken,
     SignInFailure,
     User,
@@ -229,6 +229,11 @@ class AuditLogAdmin(KhaachoModelAdmin):
     )
 
 
+@computed("last error")
+def _traceback(job: Job) -> str:
+    return format_html("<pre>{}</pre>", job.last_error) if job.last_error else ""
+
+
 @computed("error")
 def _error(job: Job) -> str:
     return job.last_error.strip().rpartition("\n")[2][:120]
@@ -262,6 +267,7 @@ class KindFilter(admin.SimpleListFilter):
 @admin.register(Job)
 class JobAdmin(KhaachoModelAdmin):
     entity_type = "job"
+    overview = ("queue-board", "Queue board")
     list_display = (
         "id",
         "kind",
@@ -292,7 +298,7 @@ class JobAdmin(KhaachoModelAdmin):
                 "stalls",
                 "run_after",
                 "failed_at",
-                "last_error",
+                _traceback,
             ),
         ),
         ("Payload", (pretty("args", mask=scrubbed), "dedupe_key", "slot", "request_id")),
@@ -338,13 +344,6 @@ class JobAdmin(KhaachoModelAdmin):
             form=QueueForm,
         ),
     )
-
-
-@admin.register(QueueSetting)
-class QueueSettingAdmin(KhaachoModelAdmin):
-    list_display = ("queue", "is_paused", "reason", "changed_by", "changed_at")
-    list_select_related = ("changed_by",)
-    fieldsets = sections((None, ("queue", "is_paused", "reason", "changed_by", "changed_at")))
 
 
 @admin.register(WorkerNode)

@@ -205,8 +205,14 @@ class Job(models.Model):
             models.Index(
                 fields=["lease_until"], condition=Q(state=JobState.RUNNING), name="job_leased_idx"
             ),
-            # the queue board and the purge
+            # the dead of a queue, and the purge
             models.Index(fields=["queue", "state", "-finished_at"], name="job_queue_state_idx"),
+            # the figures of a queue: what finished since it was counted by the minute
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(finished_at__isnull=False),
+                name="job_finished_idx",
+            ),
             # the dead-letter list
             models.Index(fields=["-id"], condition=Q(state=JobState.DEAD), name="job_dead_idx"),
             # staff list filters

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("whatsapp.api.urls")),
     path("api/v1/", include("khaacho.api.urls")),
     path("api/v1/", include("monitoring.api.urls")),
+    path("admin/queues/", include("monitoring.board")),
     path("admin/", admin.site.urls),
     path("", include("monitoring.api.probes")),
 ]

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
 
 
@@ -14,3 +16,10 @@ class MonitoringConfig(AppConfig):
             queue=Queue.REPORTS,
         )
         schedules.register("nightly reconciliation", "monitoring.reconcile", at=(3, 0))
+        # The queue that is least often long by day; what is not counted yet is read from `jobs`.
+        jobs.register(
+            "monitoring.count_jobs", "monitoring.tasks.count_jobs", queue=Queue.CREDIT_SCORE
+        )
+        schedules.register(
+            "jobs done by the minute", "monitoring.count_jobs", every=timedelta(minutes=1)
+        )

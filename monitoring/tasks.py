@@ -4,6 +4,7 @@ from credit import services as credit
 from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
+from monitoring import job_minutes
 from monitoring.invariants import Result, run_invariants
 
 # More accounts than this at once is a fault of the system, not of accounts: people decide.
@@ -35,3 +36,8 @@ def _report(result: Result) -> None:
         credit.freeze_account(
             account_id=account_id, reason=f"Reconciliation: {invariant.rule}", actor=SYSTEM
         )
+
+
+def count_jobs() -> None:
+    """Count the jobs that were done since the last time, by the minute."""
+    job_minutes.count()

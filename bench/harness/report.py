@@ -13,6 +13,7 @@ TITLES = {
     3: "Product search and catalogue",
     4: "Statement, ledger, ageing",
     5: "Admin",
+    6: "Jobs and queues",
     8: "Memory",
 }
 BEGIN, END = "<!-- measured: `make bench` writes from here -->", "<!-- to here -->"

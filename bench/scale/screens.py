@@ -19,6 +19,7 @@ from orders import tasks as order_tasks
 from payments import services as payment_services
 from whatsapp.services import receiving
 
+QUEUE_STATS = "/api/v1/queues/stats"
 FEW = 10  # heap fetches that an index-only scan of a vacuumed table may make
 
 
@@ -275,6 +276,8 @@ USES = (
     Use(0, "payment_advance_idx", "advances to use up on delivery", _advances),
     Use(0, "job_queued_idx", "the sweep for jobs that are due", lambda v: jobs.sweep()),
     Use(0, "job_leased_idx", "the sweep for workers that died", lambda v: jobs.sweep()),
+    Use(0, "job_finished_idx", "the figures of the queues: done lately", _staff(QUEUE_STATS)),
+    Use(0, "job_failed_idx", "the figures of the queues: failed lately", _staff(QUEUE_STATS)),
     Use(0, "job_reference_idx", "staff: what was done about one order", _by_job),
     Use(0, "idempotency_key_per_caller", "the answer that a key was given before", _replayed),
     Use(0, "status_log_sequence", "an order's history", _order_history),

@@ -12,12 +12,12 @@ from django.contrib.auth.models import Permission
 from credit import services as credit
 from credit.enums import RequestState
 from credit.models import CreditAccount, LimitChange, Retailer
-from khaacho import jobs
+from khaacho import job_desk, jobs
 from khaacho.actors import SYSTEM
 from khaacho.adminsite import KhaachoModelAdmin
 from khaacho.alerts import raise_alert
 from khaacho.enums import Role
-from khaacho.models import Alert, AuditLog, Job, User
+from khaacho.models import Alert, AuditLog, Job, QueueSetting, User
 from khaacho.permissions import ACTS
 from orders.enums import RefusalState
 from orders.models import Order, OrderRefusal, OrderStatusLog
@@ -85,6 +85,23 @@ def dead_job() -> Job:
     pk = jobs.enqueue("orders.mark_overdue")
     Job.objects.filter(pk=pk).update(state="dead", attempts=3)
     return Job.objects.get(pk=pk)
+
+
+def paused_queue() -> QueueSetting:
+    job_desk.pause("reports", "the disk is full", SYSTEM)
+    return QueueSetting.objects.get()
+
+
+def running_queue() -> QueueSetting:
+    job_desk.pause("reports", "the disk is full", SYSTEM)
+    job_desk.resume("reports", SYSTEM)
+    return QueueSetting.objects.get()
+
+
+def queue_with_a_dead_job() -> QueueSetting:
+    dead_job()
+    Job.objects.update(queue="reports")
+    return running_queue()
 
 
 def alert() -> Alert:
@@ -170,6 +187,9 @@ CASES = [
     Case("bounce_cheque", payment, {"bounced": True}, REASON),
     Case("retry_job", dead_job, {"state": "queued", "attempts": 0}),
     Case("cancel_job", dead_job, {"state": "cancelled"}, REASON),
+    Case("pause_queue", running_queue, {"is_paused": True, "reason": REASON["reason"]}, REASON),
+    Case("resume_queue", paused_queue, {"is_paused": False, "reason": ""}),
+    Case("requeue_dead", queue_with_a_dead_job, {}, permission="requeue"),
     Case("acknowledge_alert", alert, {}),
     Case("resolve_alert", alert, {}, REASON),
     Case("reset_password", lambda: make_user(Role.RETAILER), {}, {"password": "a long new one"}),
@@ -280,7 +300,8 @@ def test_every_permission_has_a_verb_and_every_verb_a_permission():
         for codename in acts
     }
     by_api_alone = {("orders.order", "orders.place_order")}
-    assert used == declared - by_api_alone
+    of_a_whole_queue = {("khaacho.queuesetting", "khaacho.requeue")}
+    assert used == declared - by_api_alone | of_a_whole_queue
 
 
 def test_every_verb_of_a_record_is_tried_here():

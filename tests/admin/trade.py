@@ -11,10 +11,17 @@ from credit.models import CreditAccount, CreditApproval, CreditScore
 from khaacho import jobs
 from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
-from khaacho.enums import Role
+from khaacho.enums import Queue, Role
 from khaacho.exceptions import Refused
-from khaacho.models import IdempotencyKey, RefreshToken, SignInFailure
+from khaacho.models import (
+    IdempotencyKey,
+    QueueSetting,
+    RefreshToken,
+    SignInFailure,
+    WorkerNode,
+)
 from khaacho.rollback import run_after_rollback
+from monitoring.models import JobMinute
 from orders.models import FiscalYear, Order, OrderRefusal
 from payments import services as payments
 from payments.enums import PaymentMethod
@@ -95,6 +102,19 @@ def _messages(order: Order) -> None:
 def _machinery(number: int, user_id: int) -> None:
     raise_alert("order.unroutable", "Nobody is left.", entity_type="order", entity_id=number + 1)
     jobs.enqueue("orders.mark_overdue", {"phone": "+9779800000000"}, reference="order:1")
+    moment = timezone.now()
+    JobMinute.objects.create(
+        queue="reports",
+        minute=moment - timedelta(minutes=number),
+        counted_until=moment,
+        done=1,
+        deduplicated=0,
+        stalled=0,
+        waits={"1": 1},
+        runs={"1": 1},
+    )
+    QueueSetting.objects.get_or_create(queue=Queue.values[number % 6])
+    WorkerNode.objects.create(name=f"node-{number}", queues=["reports"], concurrency=1)
     RefreshToken.objects.create(
         family=uuid.uuid4(),
         user_id=user_id,

@@ -1,0 +1,355 @@
+"""What the six queues are doing: exact figures for the API, the board and the health checks (ADR 25).
+
+A figure of a past period adds three parts up: whole minutes from `job_minutes`, and from `jobs` by
+an index what finished since they were counted and the part of a minute with which the period
+begins. Percentiles come from counts of durations (monitoring/durations.py) and are off by 5 % at most.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from khaacho import broker, jobs, schedules, sql
+from khaacho.enums import JobState, Queue
+from khaacho.models import WorkerNode
+from monitoring import durations
+from monitoring.job_minutes import RUN, SPAN, WAIT
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+LATELY = timedelta(minutes=5)  # throughput
+QUARTER = timedelta(minutes=15)  # percentiles
+NEVER = datetime.max.replace(tzinfo=UTC)
+SHARE = 0.95
+SLOT, SLOTS = timedelta(minutes=5), 36  # of the curve: three hours
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueFigures:
+    """One queue at a moment. Waiting: due, and free to be taken. Delayed: not before a later moment.
+
+    Retrying: waits for its next attempt. `failed_1h` are jobs whose last failure is within the hour.
+    Waits (from due to taken) and runs are those of the jobs done in the last quarter of an hour, its
+    first minute whole; throughput is the mean of five minutes. What was deduplicated (requests folded
+    into a job) or stalled (a lease expired) is counted over the jobs that are open or ended in the
+    last 24 hours.
+    """
+
+    queue: str
+    waiting: int
+    active: int
+    delayed: int
+    retrying: int
+    completed_1h: int
+    failed_1h: int
+    dead: int
+    paused: bool
+    pause_reason: str
+    paused_by: str
+    paused_at: datetime | None
+    concurrency: int
+    oldest_waiting_seconds: float
+    wait_p95_ms: int | None
+    run_p95_ms: int | None
+    throughput_per_minute: float
+    deduplicated_24h: int
+    stalled_24h: int
+    broker_depth: int | None
+
+    @property
+    def name(self) -> str:
+        """The queue's name for people."""
+        return str(Queue(self.queue).label)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A node that lives: what it takes, how many at once, and when it last said so."""
+
+    name: str
+    queues: tuple[str, ...]
+    concurrency: int
+    seen_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """All queues and who works them, at the database's moment `now`. None: never."""
+
+    now: datetime
+    redis: str
+    sweep_last_run_seconds: float | None
+    beat_last_tick_seconds: float | None
+    workers: list[Worker]
+    queues: list[QueueFigures]
+
+
+# Each part is counted apart: what is open by its own partial indexes, the dead by queue and state.
+# Of 100,000 that wait, a count with conditions takes twice as long as one without.
+OPEN = f"""
+WITH queued AS (
+    SELECT queue, count(*) AS jobs, min(run_after) AS oldest,
+        sum(coalesced) AS deduplicated, sum(stalls) AS stalled
+    FROM jobs WHERE state = '{JobState.QUEUED}' GROUP BY queue
+),
+later AS (
+    SELECT queue, count(*) FILTER (WHERE attempts = 0) AS delayed,
+        count(*) FILTER (WHERE attempts > 0) AS retrying
+    FROM jobs WHERE state = '{JobState.QUEUED}' AND run_after > %(now)s GROUP BY queue
+),
+running AS (
+    SELECT queue, count(*) AS active, sum(coalesced) AS deduplicated, sum(stalls) AS stalled
+    FROM jobs WHERE state = '{JobState.RUNNING}' GROUP BY queue
+),
+failed AS (SELECT queue, count(*) AS jobs FROM jobs WHERE failed_at > %(hour)s GROUP BY queue)
+SELECT q.queue, coalesce(queued.jobs, 0) - coalesce(delayed, 0) - coalesce(retrying, 0),
+    coalesce(delayed, 0), coalesce(retrying, 0),
+    coalesce(active, 0), dead.jobs, coalesce(failed.jobs, 0),
+    greatest(0, coalesce(date_part('epoch', %(now)s - oldest), 0)),
+    coalesce(queued.deduplicated, 0) + coalesce(running.deduplicated, 0) + ended.deduplicated,
+    coalesce(queued.stalled, 0) + coalesce(running.stalled, 0) + ended.stalled,
+    coalesce(s.is_paused, false), coalesce(s.reason, ''), coalesce(u.name, ''), s.changed_at
+FROM unnest(%(queues)s::text[]) WITH ORDINALITY AS q (queue, place)
+LEFT JOIN queued USING (queue) LEFT JOIN later USING (queue)
+LEFT JOIN running USING (queue) LEFT JOIN failed USING (queue)
+LEFT JOIN queue_settings s USING (queue) LEFT JOIN users u ON u.id = s.changed_by_id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS jobs FROM jobs j WHERE j.queue = q.queue AND j.state = '{JobState.DEAD}'
+) AS dead
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(coalesced), 0) AS deduplicated, coalesce(sum(stalls), 0) AS stalled
+    FROM jobs j WHERE j.queue = q.queue
+        AND j.state IN ('{JobState.DEAD}', '{JobState.CANCELLED}') AND j.finished_at > %(day)s
+) AS ended
+ORDER BY q.place
+"""
+# What is kept by the minute, in one snapshot with the moment up to which it was counted.
+MINUTES = """
+WITH day AS (
+    SELECT queue, sum(deduplicated) AS deduplicated, sum(stalled) AS stalled FROM job_minutes
+    WHERE minute >= statement_timestamp() - interval '1 day' GROUP BY queue
+),
+hour AS (
+    SELECT queue, jsonb_agg(jsonb_build_array(minute, done)) AS minutes FROM job_minutes
+    WHERE minute >= statement_timestamp() - interval '1 hour' GROUP BY queue
+),
+quarter AS (
+    SELECT queue, jsonb_agg(waits) AS waits, jsonb_agg(runs) AS runs FROM job_minutes
+    WHERE minute >= date_trunc('minute', statement_timestamp() - interval '15 minutes')
+    GROUP BY queue
+)
+SELECT statement_timestamp(), (
+    SELECT max(counted_until) FROM job_minutes
+    WHERE minute = (SELECT max(minute) FROM job_minutes)
+), queue, deduplicated, stalled, coalesce(minutes, '[]')::text, coalesce(waits, '[]')::text,
+    coalesce(runs, '[]')::text
+FROM (SELECT) AS one
+LEFT JOIN (day LEFT JOIN hour USING (queue) LEFT JOIN quarter USING (queue)) ON true
+"""
+# Periods of `jobs`, each read by the index on finished_at alone.
+ENDED = f"""
+SELECT period.name, done.*
+FROM unnest(%(names)s::text[], %(since)s::timestamptz[], %(until)s::timestamptz[])
+    AS period (name, since, until)
+CROSS JOIN LATERAL (
+    SELECT queue, count(*), sum(coalesced), sum(stalls) FROM jobs
+    WHERE state = '{JobState.DONE}' AND finished_at >= since AND finished_at < until GROUP BY queue
+) AS done
+"""
+LASTED = f"""
+SELECT done.* FROM (SELECT %(since)s::timestamptz AS since OFFSET 0) AS tail
+CROSS JOIN LATERAL (
+    SELECT queue, {WAIT} AS wait, {RUN} AS run, count(*) FROM jobs
+    WHERE state = '{JobState.DONE}' AND finished_at >= since GROUP BY 1, 2, 3
+) AS done
+"""
+CURVES = f"""
+SELECT queue, floor(date_part('epoch', minute - %(since)s) / {SLOT.total_seconds():.0f})::int, sum(done)
+FROM (
+    SELECT queue, minute, done FROM job_minutes
+    WHERE minute >= %(since)s AND minute < %(tail)s
+    UNION ALL
+    SELECT queue, date_trunc('minute', finished_at), count(*) FROM jobs
+    WHERE state = '{JobState.DONE}' AND finished_at >= %(tail)s AND finished_at < %(until)s GROUP BY 1, 2
+) AS minutes
+GROUP BY 1, 2
+"""
+
+
+@dataclass
+class _Done:
+    """What a queue has done; counts of whole minutes first, and then of the rest."""
+
+    hour: int = 0
+    lately: int = 0
+    deduplicated: int = 0
+    stalled: int = 0
+    waits: list[Mapping[str, int]] = field(default_factory=list)
+    runs: list[Mapping[str, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Period:
+    """From `since` on; minutes that begin at `whole` or later are counted whole, up to `counted`."""
+
+    name: str
+    since: datetime
+    counted: datetime
+
+    @property
+    def whole(self) -> datetime:
+        floor = _floor(self.since)
+        return floor if floor == self.since else floor + MINUTE
+
+    def rest(self) -> tuple[str, datetime, datetime]:
+        """Return the period of `jobs` before the first whole minute; all of it when none is counted."""
+        if self.since >= self.counted:
+            return self.name, self.since, NEVER
+        return self.name, self.since, min(self.whole, self.counted)
+
+    @property
+    def has_tail(self) -> bool:
+        return self.since < self.counted
+
+
+def _floor(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def overview() -> Overview:
+    """Return what the queues are doing and who works. Seven statements, and LLEN."""
+    now, done = _done()
+    depths = broker.depths(Queue.values)
+    return Overview(
+        now=now,
+        redis="down" if depths is None else "ok",
+        sweep_last_run_seconds=_rounded(jobs.sweep_last_run_seconds()),
+        beat_last_tick_seconds=_rounded(schedules.beat_last_tick_seconds()),
+        workers=[_worker(node, now) for node in jobs.live_nodes()],
+        queues=[_figures(row, done[row[0]], depths) for row in _open(now)],
+    )
+
+
+def backlog() -> tuple[float, int]:
+    """Return how many seconds the job that is due longest has waited, and how many are dead."""
+    row = sql.fetch_one("SELECT statement_timestamp()")
+    assert row is not None
+    rows = _open(row[0])
+    return max(oldest for *_, oldest in (r[:8] for r in rows)), sum(r[5] for r in rows)
+
+
+def curves() -> dict[str, list[int]]:
+    """Return how many jobs each queue did in each five minutes of the last three hours, oldest first.
+
+    They end with the last whole minute. Two statements.
+    """
+    row = sql.fetch_one(SPAN)
+    assert row is not None
+    until = _floor(row[0])
+    since = until - SLOT * SLOTS
+    tail = max(_floor(row[1]), since) if row[1] else since
+    found = {queue: [0] * SLOTS for queue in Queue.values}
+    for queue, slot, count in sql.fetch(CURVES, {"since": since, "tail": tail, "until": until}):
+        found[queue][slot] = int(count)
+    return found
+
+
+def _open(now: datetime) -> list[tuple[Any, ...]]:
+    return sql.fetch(
+        OPEN, {"queues": Queue.values, "now": now, "hour": now - HOUR, "day": now - DAY}
+    )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _worker(node: WorkerNode, now: datetime) -> Worker:
+    seen = (now - node.seen_at).total_seconds()
+    return Worker(node.name, tuple(node.queues), node.concurrency, round(max(0.0, seen), 1))
+
+
+def _figures(row: Sequence[Any], done: _Done, depths: Mapping[str, int] | None) -> QueueFigures:
+    queue, waiting, delayed, retrying, active, dead, failed, oldest = row[:8]
+    deduplicated, stalled, paused, reason, paused_by, changed_at = row[8:]
+    return QueueFigures(
+        queue=queue,
+        waiting=waiting,
+        active=active,
+        delayed=delayed,
+        retrying=retrying,
+        completed_1h=done.hour,
+        failed_1h=failed,
+        dead=dead,
+        paused=paused,
+        pause_reason=reason if paused else "",
+        paused_by=paused_by if paused else "",
+        paused_at=changed_at if paused else None,
+        concurrency=jobs.QUEUES[Queue(queue)].concurrency,
+        oldest_waiting_seconds=round(oldest, 1),
+        wait_p95_ms=_p95(done.waits),
+        run_p95_ms=_p95(done.runs),
+        throughput_per_minute=round(done.lately / (LATELY / MINUTE), 1),
+        deduplicated_24h=int(deduplicated) + done.deduplicated,
+        stalled_24h=int(stalled) + done.stalled,
+        broker_depth=None if depths is None else depths[queue],
+    )
+
+
+def _p95(counts: Iterable[Mapping[str, int]]) -> int | None:
+    found = durations.percentile(durations.added(counts), SHARE)
+    return None if found is None else round(found)
+
+
+def _done() -> tuple[datetime, dict[str, _Done]]:
+    """Return the database's moment, and what each queue has done up to now."""
+    rows = sql.fetch(MINUTES)
+    now, counted = rows[0][:2]
+    hour, lately, day = now - HOUR, now - LATELY, now - DAY
+    counted = max(counted or day, day)
+    done = {queue: _Done() for queue in Queue.values}
+    periods = [
+        _Period("hour", hour, counted),
+        _Period("lately", lately, counted),
+        _Period("day", day, counted),
+    ]
+    for _, _, queue, *kept in rows:
+        if queue is not None:
+            _add_minutes(done[queue], kept, periods)
+    _add_jobs(done, periods, counted)
+    for queue, wait, run, count in sql.fetch(
+        LASTED, {"since": max(_floor(now - QUARTER), counted)}
+    ):
+        done[queue].waits.append({str(wait): count})
+        done[queue].runs.append({str(run): count})
+    return now, done
+
+
+def _add_minutes(done: _Done, kept: Sequence[Any], periods: Sequence[_Period]) -> None:
+    deduplicated, stalled, minutes, waits, runs = kept
+    hour, lately, _ = periods
+    done.deduplicated, done.stalled = int(deduplicated), int(stalled)
+    for text, count in json.loads(minutes):
+        minute = datetime.fromisoformat(text)
+        done.hour += count if minute >= hour.whole else 0
+        done.lately += count if minute >= lately.whole else 0
+    done.waits += json.loads(waits)
+    done.runs += json.loads(runs)
+
+
+def _add_jobs(done: dict[str, _Done], periods: Sequence[_Period], counted: datetime) -> None:
+    """Add what is not kept by the minute: the tail, and the beginnings of the periods."""
+    with_tail = {period.name for period in periods if period.has_tail}
+    asked = [period.rest() for period in periods]
+    if with_tail:
+        asked.append(("tail", counted, NEVER))
+    names, since, until = (list(column) for column in zip(*asked, strict=True))
+    for name, queue, count, deduplicated, stalled in sql.fetch(
+        ENDED, {"names": names, "since": since, "until": until}
+    ):
+        own = with_tail if name == "tail" else {name}
+        done[queue].hour += count if "hour" in own else 0
+        done[queue].lately += count if "lately" in own else 0
+        done[queue].deduplicated += deduplicated if "day" in own else 0
+        done[queue].stalled += stalled if "day" in own else 0
