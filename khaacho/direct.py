@@ -182,12 +182,17 @@ class Parent:
                 *whole, buffer = (buffer + chunk).split(b"\n")
                 for line in whole:
                     self._hear(json.loads(line))
+            elif self._is_over():  # something that its job started may hold the pipe open
+                return
             elif time.monotonic() > self.deadline:
                 os.kill(self.pid, signal.SIGKILL)
                 self.deadline = float("inf")
             if self.stopping:
                 os.kill(self.pid, signal.SIGTERM)
             duties.attend()
+
+    def _is_over(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _hear(self, told: Any) -> None:
         if isinstance(told, dict):

@@ -64,6 +64,14 @@ def never_end() -> None:
             time.sleep(60)
 
 
+def leave_a_process() -> None:
+    """Fork a process that outlives this one, then die."""
+    if os.fork() == 0:
+        time.sleep(5)
+        os._exit(0)
+    die()
+
+
 def eat() -> None:
     """Take 64 MB at a time and keep all of it."""
     eaten = []
@@ -94,7 +102,7 @@ def refuse(event: TeaBrewed) -> None:
 
 
 def register() -> None:
-    for name in ("note", "note_slowly", "note_request", "fail", "eat"):
+    for name in ("note", "note_slowly", "note_request", "fail", "eat", "leave_a_process"):
         jobs.register(f"test.{name}", f"tests.khaacho.kinds.{name}", queue=Queue.REPORTS)
     jobs.register("test.die", "tests.khaacho.kinds.die", queue=Queue.REPORTS, hard_limit=1)
     jobs.register(

@@ -43,6 +43,15 @@ def test_a_process_that_a_job_kills_is_replaced(tmp_path):
     assert "ended with -9" in Job.objects.get(pk=poison).last_error
 
 
+def test_a_process_that_a_job_left_behind_holds_nobody_up(tmp_path):
+    enqueue("test.leave_a_process")
+    note = enqueue("test.note", {"label": "a"})
+    started = time.monotonic()
+    assert "done 1, failed 1" in drain(tmp_path / "log")
+    assert state(note) == "done"
+    assert time.monotonic() - started < 30
+
+
 def test_a_job_that_eats_memory_fails_and_the_rest_is_done(tmp_path):
     hungry = enqueue("test.eat")
     note = enqueue("test.note", {"label": "a"})
