@@ -14,6 +14,7 @@ from credit.scoring import V1, Facts, Invoice, score
 from khaacho import events, jobs, sql
 from khaacho.actors import SYSTEM
 from khaacho.enums import Queue
+from khaacho.exceptions import Forbidden, NotFound
 from khaacho.models import Job
 from orders import services as orders
 from orders.models import Order
@@ -286,6 +287,26 @@ def test_dues_past_their_date_have_their_shops_scored():
     assert Job.objects.filter(kind__startswith="DuesOverdue>").count() == 2  # one a batch
     act_handlers()
     assert open_scorings() == [f"score:{shop.pk}"]
+
+
+def test_the_daily_job_marks_what_is_late():
+    order = deliver(make_retailer())
+    backdate_due(order, 31)
+    job = jobs.enqueue("orders.mark_overdue")
+    assert jobs.run(job) is True
+    order.refresh_from_db()
+    assert order.payment_status == "OVERDUE"
+
+
+def test_staff_alone_may_ask_for_a_scoring():
+    shop = make_retailer()
+    with pytest.raises(Forbidden):
+        credit.ask_for_scoring(retailer_id=shop.pk, actor=retailer_actor(shop))
+    with pytest.raises(NotFound):
+        credit.ask_for_scoring(retailer_id=0, actor=SYSTEM)
+    credit.ask_for_scoring(retailer_id=shop.pk, actor=SYSTEM)
+    jobs.run_due(50)
+    assert CreditScore.objects.filter(retailer=shop).exists()
 
 
 @pytest.mark.parametrize(("late", "marked"), [(-1, 0), (0, 0), (1, 1)])
