@@ -110,6 +110,14 @@ def test_an_invoice_is_settled_on_the_day_of_its_last_live_allocation():
     assert facts_of(shop).invoices[0].left == 40
 
 
+def test_what_was_taken_back_settles_nothing():
+    shop = make_retailer()
+    order = deliver(shop)
+    services.reverse_payment(payment_id=pay(order).pk, reason="wrong", actor=SYSTEM)
+    move("payment_allocations", "created_at", pay(order).allocations.get().pk, 3)
+    assert facts_of(shop).invoices == (Invoice(order.due_date, TODAY() - timedelta(days=3)),)
+
+
 def test_old_invoices_are_left_out_unless_they_are_owed():
     shop = make_retailer()
     paid, owed = deliver(shop), deliver(shop)
