@@ -674,3 +674,24 @@ def test_reconciliation_leaves_the_business_running_when_everything_is_wrong(
 
     assert Alert.objects.count() == 3
     assert not CreditAccount.objects.filter(is_frozen=True).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("components = jsonb_set(components, '{0,earned}', '1')", "its points are not those"),
+        ("version = 'v0'", "scored 630 by v0, which is unknown"),
+        ("inputs = '{}'", "its facts cannot be read: KeyError"),
+        ("cap = 649", "scored 630, its facts give 630"),
+        ("score = 631", "scored 631, its facts give 630"),
+    ],
+)
+def test_says_what_is_wrong_with_a_scoring(world: World, change: str, fault: str) -> None:
+    execute(f"UPDATE credit_scores SET {change}")
+
+    [result] = run_invariants(["score_is_recomputable"])
+
+    assert (result.checked, result.violations) == (1, 1)
+    [offence] = result.examples
+    assert offence.entity_id == world.other_account.retailer_id
+    assert fault in offence.fault
