@@ -753,3 +753,24 @@ def test_a_reminder_before_the_payment_and_after_the_promise_is_right(world: Wor
         plant(world, statement)
 
     assert violated() == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("components = jsonb_set(components, '{0,earned}', '1')", "its points are not those"),
+        ("version = 'v0'", "scored 630 by v0, which is unknown"),
+        ("inputs = '{}'", "its facts cannot be read: KeyError"),
+        ("cap = 649", "scored 630, its facts give 630"),
+        ("score = 631", "scored 631, its facts give 630"),
+    ],
+)
+def test_says_what_is_wrong_with_a_scoring(world: World, change: str, fault: str) -> None:
+    execute(f"UPDATE credit_scores SET {change}")
+
+    [result] = run_invariants(["score_is_recomputable"])
+
+    assert (result.checked, result.violations) == (1, 1)
+    [offence] = result.examples
+    assert offence.entity_id == world.other_account.retailer_id
+    assert fault in offence.fault

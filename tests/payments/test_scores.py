@@ -14,6 +14,7 @@ from credit.scoring import V1, Facts, Invoice, score
 from khaacho import events, jobs, sql
 from khaacho.actors import SYSTEM
 from khaacho.enums import Queue
+from khaacho.exceptions import Forbidden, NotFound
 from khaacho.models import Job
 from orders import services as orders
 from orders.models import Order
@@ -107,6 +108,14 @@ def test_an_invoice_is_settled_on_the_day_of_its_last_live_allocation():
     assert facts_of(shop).invoices == (Invoice(order.due_date, TODAY() - timedelta(days=2)),)
     services.reverse_payment(payment_id=first.pk, reason="wrong", actor=SYSTEM)
     assert facts_of(shop).invoices[0].left == 40
+
+
+def test_what_was_taken_back_settles_nothing():
+    shop = make_retailer()
+    order = deliver(shop)
+    services.reverse_payment(payment_id=pay(order).pk, reason="wrong", actor=SYSTEM)
+    move("payment_allocations", "created_at", pay(order).allocations.get().pk, 3)
+    assert facts_of(shop).invoices == (Invoice(order.due_date, TODAY() - timedelta(days=3)),)
 
 
 def test_old_invoices_are_left_out_unless_they_are_owed():
@@ -286,6 +295,26 @@ def test_dues_past_their_date_have_their_shops_scored():
     assert Job.objects.filter(kind__startswith="DuesOverdue>").count() == 2  # one a batch
     act_handlers()
     assert open_scorings() == [f"score:{shop.pk}"]
+
+
+def test_the_daily_job_marks_what_is_late():
+    order = deliver(make_retailer())
+    backdate_due(order, 31)
+    job = jobs.enqueue("orders.mark_overdue")
+    assert jobs.run(job) is True
+    order.refresh_from_db()
+    assert order.payment_status == "OVERDUE"
+
+
+def test_staff_alone_may_ask_for_a_scoring():
+    shop = make_retailer()
+    with pytest.raises(Forbidden):
+        credit.ask_for_scoring(retailer_id=shop.pk, actor=retailer_actor(shop))
+    with pytest.raises(NotFound):
+        credit.ask_for_scoring(retailer_id=0, actor=SYSTEM)
+    credit.ask_for_scoring(retailer_id=shop.pk, actor=SYSTEM)
+    jobs.run_due(50)
+    assert CreditScore.objects.filter(retailer=shop).exists()
 
 
 @pytest.mark.parametrize(("late", "marked"), [(-1, 0), (0, 0), (1, 1)])
