@@ -23,7 +23,6 @@ from khaacho.adminsite import (
     add_panel,
     add_verb,
     computed,
-    pretty,
     sections,
 )
 from khaacho.adminsite.columns import EMPTY
@@ -137,7 +136,18 @@ def _file(report: Report) -> str:
     if report.expires_at is not None and report.expires_at < timezone.now():
         return "no longer kept"
     address = reverse("admin:monitoring_report_download", args=[report.pk])
-    return format_html('<a href="{}">{}</a>', address, report.file_name)
+    return format_html('<a href="{}">Download</a>', address)
+
+
+@computed("filters")
+def _filters(report: Report) -> str:
+    said = (f"{name.replace('_', ' ')}: {value}" for name, value in sorted(report.filters.items()))
+    return ", ".join(said) or EMPTY
+
+
+@computed("requested by")
+def _asker(report: Report) -> str:
+    return report.requested_by.name if report.requested_by else "by the month"
 
 
 @computed("job")
@@ -157,19 +167,18 @@ class ReportAdmin(KhaachoModelAdmin):
         "format",
         "state",
         _progress,
-        "row_count",
         _size,
         _file,
-        "requested_by",
         "created_at",
+        _asker,
     )
     list_display_links = ("id", "kind")
     list_select_related = ("requested_by",)
     list_filter = ("kind", "state")
     fieldsets = sections(
-        (None, ("kind", "format", "retailer", pretty("filters"))),
+        (None, ("kind", "format", "retailer", _filters)),
         ("Making", ("state", _progress, "error", _job)),
-        ("File", (_file, "row_count", _size, "sha256", "expires_at")),
+        ("File", (_file, "file_name", "row_count", _size, "sha256", "expires_at")),
         ("Dates", ("requested_by", "created_at", "started_at", "finished_at")),
     )
     verbs = (

@@ -1,4 +1,7 @@
-"""Reports that staff and the month ask for."""
+"""Reports that staff and the month ask for, and their files as chunks of bytes, which go with them.
+
+Workbooks and PDFs are compressed already: PostgreSQL does not try again.
+"""
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
@@ -6,7 +9,22 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+FORWARD = """
+CREATE TABLE report_files (
+    report_id bigint NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    number integer NOT NULL,
+    content bytea NOT NULL,
+    PRIMARY KEY (report_id, number),
+    CONSTRAINT report_file_number CHECK (number >= 0),
+    CONSTRAINT report_file_chunk CHECK (octet_length(content) BETWEEN 1 AND 1048576)
+);
+ALTER TABLE report_files ALTER COLUMN content SET STORAGE EXTERNAL;
+"""
+REVERSE = "DROP TABLE report_files;"
+
+
 class Migration(migrations.Migration):
+    initial = True  # of these tables: nothing here touches one that is in use
 
     dependencies = [
         ('monitoring', '0001_job_minutes'),
@@ -43,4 +61,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['CREDIT_SUMMARY', 'PURCHASE_VOLUME', 'PAYMENT_DISCIPLINE', 'OUTSTANDING_LIABILITY', 'STATEMENT'])), name='report_kind_known'), models.CheckConstraint(condition=models.Q(('format__in', ['json', 'csv', 'xlsx', 'pdf'])), name='report_format_known'), models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'running', 'done', 'failed', 'cancelled'])), name='report_state_known'), models.CheckConstraint(condition=models.Q(('progress__range', (0, 100))), name='report_progress'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'STATEMENT'), ('retailer__isnull', False)), models.Q(models.Q(('kind', 'STATEMENT'), _negated=True), ('retailer__isnull', True)), _connector='OR'), name='report_statement_has_retailer'), models.CheckConstraint(condition=models.Q(('state__in', ('queued', 'running')), ('finished_at__isnull', False), _connector='OR'), name='report_end_has_time'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'done'), _negated=True), models.Q(('expires_at__isnull', False), ('progress', 100), ('row_count__isnull', False), ('size__isnull', False), models.Q(('sha256', ''), _negated=True), models.Q(('file_name', ''), _negated=True)), _connector='OR'), name='report_done_has_file'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'failed'), _negated=True), models.Q(('error', ''), _negated=True), _connector='OR'), name='report_failed_says_why'), models.UniqueConstraint(condition=models.Q(('state__in', ('queued', 'running'))), fields=('requested_by', 'kind', 'format', 'filters'), name='report_open_once', nulls_distinct=False)],
             },
         ),
+        migrations.RunSQL(FORWARD, REVERSE),
     ]

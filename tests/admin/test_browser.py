@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from khaacho import permissions
 from khaacho.enums import Role
 from khaacho.models import User
+from monitoring.models import Report
 from orders.enums import RefusalState
 from orders.models import Order, OrderRefusal, OrderStatusLog
 from payments.models import Payment
@@ -180,3 +181,31 @@ def test_walks_a_long_list(live_server, officer: User):
         pager.get_by_role("link", name="Previous").click()
         pager.get_by_role("link", name="First").click()
         assert page.locator("#result_list tbody tr").first.inner_text() == first
+
+
+def test_asks_for_a_report_and_sees_how_far_it_is(live_server, officer: User):
+    shop = make_retailer()
+    with chromium(live_server.url) as page:
+        sign_in(page, live_server.url, officer)
+        page.goto(f"{live_server.url}/admin/monitoring/report/")
+        page.get_by_role("link", name="New report").click()
+        page.get_by_label("Kind").select_option("PURCHASE_VOLUME")
+        page.get_by_label("First day").fill("2026-02-02")
+        page.get_by_label("Last day").fill("2026-02-01")
+        page.get_by_role("button", name="New report").click()
+        expect(page.locator(".errorlist")).to_contain_text("The first day is after the last.")
+        keep(page, "report-new-error")
+        page.get_by_label("Last day").fill("2026-02-28")
+        page.get_by_role("button", name="New report").click()
+        expect(page.locator(".messagelist")).to_contain_text("is being made")
+        expect(page.locator("progress")).to_be_visible()
+        keep(page, "report-waiting")
+        Report.objects.update(state="running", progress=40)
+        page.goto(f"{live_server.url}/admin/monitoring/report/")
+        keep(page, "reports")
+        page.goto(f"{live_server.url}/admin/credit/retailer/{shop.pk}/change/")
+        page.get_by_role("button", name="Statement").click()
+        page.get_by_role("button", name="Statement").click()
+        expect(page.locator(".messagelist")).to_contain_text("A statement of")
+        keep(page, "retailer-statements")
+    assert Report.objects.filter(kind="STATEMENT", retailer=shop).count() == 1

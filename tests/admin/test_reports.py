@@ -45,11 +45,12 @@ def test_a_report_is_asked_for_and_its_page_shows_it(admin, admin_user):
     }
     assert report.requested_by == admin_user
     assert b'<progress value="0" max="100"' in done.content
+    assert b"from: 2026-01-01, group by: product" in done.content
     shown = admin.get(list_of(Report)).content.decode()
     assert '<progress value="0"' in shown
     work(report)
     shown = admin.get(list_of(Report)).content.decode()
-    assert f'<a href="{download_of(report)}">{report.file_name}</a>' in shown
+    assert f'<a href="{download_of(report)}">Download</a>' in shown
     assert "<progress" not in shown
 
 

@@ -1,6 +1,7 @@
 """A report's life: asked for once, made whole or not at all, cancelled, retried, forgotten."""
 
 import hashlib
+import io
 import os
 import signal
 import tempfile
@@ -23,7 +24,7 @@ from khaacho.exceptions import Conflict, Forbidden, Invalid, LeaseLost, NotFound
 from khaacho.models import AuditLog, Job
 from khaacho.tenants import actor_of
 from monitoring import services
-from monitoring.exceptions import ReportExpired, ReportNotReady, ReportTooLong
+from monitoring.exceptions import ReportCancelled, ReportExpired, ReportNotReady, ReportTooLong
 from monitoring.models import Report
 from monitoring.reports import content, making, reading
 from monitoring.reports.columns import Column, Form, npr
@@ -262,6 +263,28 @@ def test_a_worker_that_is_overtaken_while_storing_stores_nothing():
         making.make(claim, report.pk)
     report.refresh_from_db()
     assert (report.state, chunks(report)) == ("queued", 0)
+
+
+def begun(report: Report) -> jobs.Claim:
+    claim = jobs._claim(jobs.CLAIM_ONE, id=report.job_id)
+    assert claim is not None
+    assert making._begin(claim, report.pk) is not None
+    return claim
+
+
+def test_the_file_is_stored_under_the_fence_and_only_while_it_is_wanted():
+    report, other = ask("CREDIT_SUMMARY", "csv"), ask("CREDIT_SUMMARY", "json")
+    claim, others = begun(report), begun(other)
+    Job.objects.filter(pk=report.job_id).update(fence=claim.fence + 1)
+    with pytest.raises(LeaseLost):
+        making._store(claim, report, io.BytesIO(b"late"), 1)
+    services.cancel_report(report_id=other.pk, actor=SYSTEM)
+    with pytest.raises(ReportCancelled):
+        making._store(others, other, io.BytesIO(b"unwanted"), 1)
+    report.refresh_from_db()
+    other.refresh_from_db()
+    assert (report.state, chunks(report)) == ("running", 0)
+    assert (other.state, chunks(other)) == ("cancelled", 0)
 
 
 @pytest.mark.processes
