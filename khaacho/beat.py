@@ -1,5 +1,6 @@
 """The clock. Beat does its ticks itself, so that neither Redis nor a busy worker holds time up."""
 
+import logging
 import time
 from typing import Any
 
@@ -7,6 +8,8 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+
+log = logging.getLogger(__name__)
 
 
 class Row(ModelEntry):  # type: ignore[misc]  # an untyped library
@@ -29,6 +32,18 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # an untyped library
         """
         rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(enabled=True)
         return rows
+
+    def all_as_schedule(self) -> dict[str, Row]:
+        """Read the rows; while the database is away, wait for it: the original ends the process."""
+        while True:
+            try:
+                rows: dict[str, Row] = super().all_as_schedule()
+            except (OperationalError, InterfaceError):
+                log.warning("beat.database_away")
+                close_old_connections()
+                time.sleep(1)
+            else:
+                return rows
 
     def apply_async(
         self, entry: Row, producer: object = None, advance: bool = True, **_: Any
