@@ -263,7 +263,15 @@ class JobAdmin(KhaachoModelAdmin):
         (None, ("kind", "queue", "state", "reference", "progress", "priority")),
         (
             "Attempts",
-            ("attempts", "max_attempts", "coalesced", "stalls", "run_after", "failed_at", "last_error"),
+            (
+                "attempts",
+                "max_attempts",
+                "coalesced",
+                "stalls",
+                "run_after",
+                "failed_at",
+                "last_error",
+            ),
         ),
         ("Payload", (pretty("args"), "dedupe_key", "slot", "request_id")),
         (
