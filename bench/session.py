@@ -20,6 +20,7 @@ from bench.targets import (
     catalogue,
     desk,
     indexes,
+    jobs,
     ledger,
     memory,
     order_list,
@@ -35,6 +36,7 @@ MEASURES: Mapping[str, Callable[[Bench], Findings]] = {
     "4": ledger.measure,
     "5": desk.measure,
     "http": traffic.measure,
+    "6": jobs.measure,
     "8": memory.measure,
 }
 WIDTH = 170  # of a log, which has none of its own

@@ -6,7 +6,9 @@ class KhaachoConfig(AppConfig):
     verbose_name = "Khaacho"
 
     def ready(self) -> None:
-        from khaacho import caches, jobs
+        from khaacho import caches, jobs, purging, schedules
         from khaacho.enums import Queue
 
         jobs.register(caches.FORGET_ALL, "khaacho.caches.forget_all", queue=Queue.ORDER_PROCESSING)
+        jobs.register(purging.KIND, "khaacho.purging.purge", queue=Queue.REPORTS, atomic=False)
+        schedules.register("purge of what is kept no longer", purging.KIND, at=(4, 0))

@@ -9,7 +9,11 @@ from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from khaacho.jobs.nodes import BEAT, Node
+
 log = logging.getLogger(__name__)
+
+NOTED_EVERY = 4.0  # seconds, below beat's longest sleep
 
 
 class Row(ModelEntry):  # type: ignore[misc]  # an untyped library
@@ -25,6 +29,21 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # an untyped library
 
     Entry = Row
     producer = None
+    noted_at = float("-inf")
+
+    def tick(self, *args: Any, **options: Any) -> Any:
+        """Look what is due; leave a sign that beat lives."""
+        if time.monotonic() - self.noted_at > NOTED_EVERY:
+            self.noted_at = time.monotonic()
+            self._note()
+        return super().tick(*args, **options)
+
+    def _note(self) -> None:
+        close_old_connections()
+        try:
+            Node(BEAT).report()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("beat.unnoted", extra={"error": repr(error)[:200]})
 
     def enabled_models_qs(self) -> QuerySet[PeriodicTask]:
         """Read all rows: the original leaves out what is not due within two hours, so a slot that was

@@ -90,3 +90,9 @@ class LeaseLost(KhaachoError):
 
     code = "lease_lost"
     status = 409
+
+
+class JobCancelled(LeaseLost):
+    """This job was cancelled."""
+
+    code = "job_cancelled"

@@ -300,6 +300,8 @@ class RefreshToken(models.Model):
         indexes = [
             # revoking a family
             models.Index(fields=["family"], name="refresh_token_family_idx"),
+            # the purge
+            models.Index(fields=["expires_at"], name="refresh_token_expires_idx"),
         ]
 
 
@@ -315,6 +317,8 @@ class SignInFailure(models.Model):
         indexes = [
             models.Index(fields=["phone", "-created_at"], name="sign_in_failure_phone_idx"),
             models.Index(fields=["address", "-created_at"], name="sign_in_failure_address_idx"),
+            # the purge
+            models.Index(fields=["created_at"], name="sign_in_failure_created_idx"),
         ]
 
 

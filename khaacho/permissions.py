@@ -24,7 +24,15 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "deactivate_user": "Can deactivate a user",
         "activate_user": "Can activate a user again",
     },
-    "khaacho.job": {"retry_job": "Can run a dead or waiting job again"},
+    "khaacho.job": {
+        "retry_job": "Can run a dead or waiting job again",
+        "cancel_job": "Can cancel a job that waits or runs, and dismiss a dead one",
+        "requeue": "Can run all dead jobs of a queue again",
+    },
+    "khaacho.queuesetting": {
+        "pause_queue": "Can pause a queue",
+        "resume_queue": "Can resume a queue",
+    },
     "khaacho.alert": {
         "acknowledge_alert": "Can acknowledge an alert",
         "resolve_alert": "Can resolve an alert",
@@ -125,12 +133,19 @@ _CREDIT = (
 )
 _ORDERS = tuple(f"orders.{codename}" for codename in ACTS["orders.order"])
 _USERS = tuple(f"khaacho.{codename}" for codename in ACTS["khaacho.user"])
+_QUEUES = (
+    "khaacho.view_queuesetting",
+    "khaacho.view_workernode",
+    *(f"khaacho.{codename}" for codename in ACTS["khaacho.job"]),
+    *(f"khaacho.{codename}" for codename in ACTS["khaacho.queuesetting"]),
+)
 _CLOCK = ("django_celery_beat.view_*", "django_celery_beat.change_periodictask")
 
 # `app.view_*` stands for every model of the app.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Owner": (
-        *("khaacho.view_*", "khaacho.change_user", "khaacho.retry_job", "monitoring.view_*"),
+        *("khaacho.view_*", "khaacho.change_user", "monitoring.view_*"),
+        *_QUEUES,
         *("orders.add_fiscalyear", "orders.change_fiscalyear"),
         *_TRADE,
         *_ALERTS,
@@ -149,12 +164,12 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *_ORDERS,
         "payments.record_payment",
         "orders.decline_refusal",
-        "khaacho.retry_job",
+        *_QUEUES,
     ),
     "Credit": (*_TRADE, *_DESK, *_ALERTS, *_STANDING, *_CREDIT),
     "Catalogue": ("vendors.view_*", "credit.view_retailer", *_CATALOGUE),
     "Support": (*_TRADE, *_DESK),
-    "Database": (*_DESK, *_ALERTS, *_CLOCK, "monitoring.view_*", "khaacho.retry_job"),
+    "Database": (*_DESK, *_ALERTS, *_CLOCK, "monitoring.view_*", *_QUEUES),
 }
 
 

@@ -1,22 +1,30 @@
 """What runs by the clock. Beat only inserts the slot's job, unique per slot (times in Kathmandu)."""
 
+import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from celery.schedules import crontab, schedule
 from django.db import transaction
+from django.db.models import QuerySet
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from django_celery_beat.tzcrontab import TzAwareCrontab
 
 from khaacho import jobs, sql
+from khaacho.jobs import nodes
+
+log = logging.getLogger(__name__)
 
 Timing = Any  # Celery's `schedule` or `crontab`, whose fields its type stubs leave out
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
 SLOTS_BEGIN = datetime(2001, 1, 1, tzinfo=KATHMANDU)  # a Monday
 SWEEP = "sweep lost and expired jobs"
 SWEEP_EVERY = timedelta(seconds=5)
+SYNC_LOCK = 0x6B686162
 CLOCK_SKEW = timedelta(seconds=30)  # by which beat's clock may be ahead of PostgreSQL's
 
 
@@ -24,7 +32,8 @@ CLOCK_SKEW = timedelta(seconds=30)  # by which beat's clock may be ahead of Post
 class Schedule:
     """A kind of job by the clock: every `every`, or at `at` (hour, minute) in Kathmandu.
 
-    `at` is daily unless narrowed to a weekday (0 is Sunday) or to a day of the month.
+    `at` is daily unless narrowed to a weekday (0 is Sunday) or to a day of the month. A slot that was
+    missed is run late, however late; with `catch_up` only until so long after its moment.
     """
 
     name: str
@@ -33,6 +42,7 @@ class Schedule:
     at: tuple[int, int] | None = None
     weekday: int | None = None
     day: int | None = None
+    catch_up: timedelta | None = None
 
     @property
     def timing(self) -> Timing:
@@ -59,12 +69,15 @@ def register(
     at: tuple[int, int] | None = None,
     weekday: int | None = None,
     day: int | None = None,
+    catch_up: timedelta | None = None,
 ) -> None:
     """Make a schedule known; called from AppConfig.ready(). One schedule per kind: slots are the kind's.
 
+    After a downtime the last slot that was missed is run. Where late work would be wrong, `catch_up`
+    is by how much it may be late: a slot older than that is skipped.
     Raises ValueError for a second schedule of a kind, a name over 80 characters or a part of a second.
     """
-    new = Schedule(name, kind, every, at, weekday, day)
+    new = Schedule(name, kind, every, at, weekday, day, catch_up)
     if any(other.kind == kind and other != new for other in _schedules.values()):
         raise ValueError(f"a second schedule of {kind}: {name}")
     if len(name) > jobs.NAME_MAX or every < timedelta(seconds=1) or every.microseconds:
@@ -74,9 +87,9 @@ def register(
 
 
 def tick(name: str) -> bool:
-    """Insert the job of the schedule's current slot; return False when another beat already did.
+    """Insert the job of the schedule's current slot; return False when it has one, or comes too late.
 
-    The slot follows the schedule as operators edited it. Raises KeyError for an unknown schedule.
+    Any number of beats may tick at any time: a slot has one job. The slot follows the schedule as operators edited it. Raises KeyError for an unknown schedule.
     """
     known = _schedules[name]
     row = (
@@ -88,6 +101,9 @@ def tick(name: str) -> bool:
         now = sql.fetch_one("SELECT statement_timestamp()")
         assert now is not None
         slot = latest_slot(row.schedule if row else known.timing, now[0])
+        if known.catch_up is not None and now[0] - slot > known.catch_up:
+            log.warning("schedule.skipped", extra={"schedule": name, "slot": slot})
+            return False
         return jobs.enqueue(known.kind, reference=name, slot=slot) is not None
 
 
@@ -120,10 +136,33 @@ def _latest_crontab(timing: Timing, now: datetime) -> datetime:
     raise ValueError(f"never occurs: {timing}")
 
 
+class Standing(StrEnum):
+    """What a schedule's row of django-celery-beat is, compared with the code."""
+
+    MISSING = "missing"
+    OUTDATED = "outdated"  # it is what an earlier version of the code wrote
+    EDITED = "edited"  # by an operator, whose timing stays
+    CURRENT = "current"
+
+
+# A row's headers, which beat would send with a message and ours never does, keep what the code wrote.
+WRITTEN = "written"
+
+
+def beat_last_tick_seconds() -> float | None:
+    """Return how many seconds ago any beat last looked at the clock; None when none ever did."""
+    return nodes.seconds_since(nodes.BEAT)
+
+
+def standings() -> dict[str, Standing]:
+    """Return how the row of each schedule stands. One query."""
+    rows = {row.name: row for row in _rows().filter(name__in=_names())}
+    return {name: _standing(_timing(name), rows.get(name)) for name in _names()}
+
+
 def missing() -> list[str]:
     """Names of schedules that have no row of django-celery-beat yet."""
-    present = set(PeriodicTask.objects.values_list("name", flat=True))
-    return [name for name in [SWEEP, *_schedules] if name not in present]
+    return [name for name, standing in standings().items() if standing == Standing.MISSING]
 
 
 def obsolete() -> list[str]:
@@ -134,18 +173,92 @@ def obsolete() -> list[str]:
 
 def create(name: str) -> bool:
     """Create the schedule's row unless it exists; operators may edit or disable it in the admin."""
-    fields: dict[str, Any] = {"task": "khaacho.sweep"}
-    timing: Timing = schedule(SWEEP_EVERY)
-    if name != SWEEP:
-        fields = {"task": "khaacho.tick", "args": f'["{name}"]'}
-        timing = _schedules[name].timing
+    return sync(name) == Standing.MISSING
+
+
+@transaction.atomic
+def sync(name: str) -> Standing:
+    """Create the schedule's row, or give it the code's timing unless an operator chose another.
+
+    Returns how the row stood before. Whether it is enabled is the operator's alone.
+    """
+    sql.fetch_one("SELECT pg_advisory_xact_lock(%s)", [SYNC_LOCK])  # two deployments at once
+    row = _rows().select_for_update(of=("self",)).filter(name=name).first()
+    timing = _timing(name)
+    standing = _standing(timing, row)
+    if row is None:
+        row = PeriodicTask(name=name, task="khaacho.sweep")
+        if name != SWEEP:
+            row.task, row.args = "khaacho.tick", json.dumps([name])
+    if standing in (Standing.MISSING, Standing.OUTDATED):
+        _set_timing(row, timing)
+    if standing != Standing.EDITED and _written(row) != _text(timing):
+        row.headers = json.dumps({WRITTEN: _text(timing)})
+        row.save()
+    return standing
+
+
+def _rows() -> QuerySet[PeriodicTask]:
+    rows: QuerySet[PeriodicTask] = PeriodicTask.objects.select_related(
+        "interval", "crontab", "solar", "clocked"
+    )
+    return rows
+
+
+def _names() -> list[str]:
+    return [SWEEP, *_schedules]
+
+
+def _timing(name: str) -> Timing:
+    return schedule(SWEEP_EVERY) if name == SWEEP else _schedules[name].timing
+
+
+def _set_timing(row: PeriodicTask, timing: Timing) -> None:
     model, field = (
         (CrontabSchedule, "crontab")
         if isinstance(timing, crontab)
         else (IntervalSchedule, "interval")
     )
-    with transaction.atomic():
-        fields[field] = model.from_schedule(timing)
-        fields[field].save()
-        created: bool = PeriodicTask.objects.get_or_create(name=name, defaults=fields)[1]
-    return created
+    row.crontab = row.interval = row.solar = row.clocked = None
+    found = model.from_schedule(timing)
+    found.save()
+    setattr(row, field, found)
+
+
+def _standing(timing: Timing, row: PeriodicTask | None) -> Standing:
+    if row is None:
+        return Standing.MISSING
+    shown = _text(_timing_of(row))
+    if shown == _text(timing):
+        return Standing.CURRENT
+    return Standing.OUTDATED if shown == _written(row) else Standing.EDITED
+
+
+def _timing_of(row: PeriodicTask) -> Timing:
+    """Return the timing of a row; None when it has none, of which `schedule` would make an error."""
+    has_one = row.interval or row.crontab or row.solar or row.clocked
+    return row.schedule if has_one else None
+
+
+def _written(row: PeriodicTask) -> str:
+    """Return what the code wrote last; nothing for a row that it did not write, or whose note is lost."""
+    try:
+        return str(json.loads(row.headers or "{}")[WRITTEN])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+def _text(given: object) -> str:
+    """Return a timing in words that compare: equal exactly when it means the same."""
+    timing: Timing = given
+    if isinstance(given, crontab):
+        parts = (
+            timing._orig_minute,
+            timing._orig_hour,
+            timing._orig_day_of_month,
+            timing._orig_month_of_year,
+            timing._orig_day_of_week,
+        )
+        return f"crontab {' '.join(map(str, parts))} {timing.tz}"
+    every = getattr(timing, "run_every", None)
+    return f"every {every.total_seconds():g} s" if every else f"{timing}"

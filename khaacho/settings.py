@@ -106,12 +106,14 @@ CACHES = {
 }
 SESSION_ENGINE = "khaacho.cache_sessions"
 
+JOB_PRIORITY_STEPS = [0, 3, 6]  # of Celery with Redis: urgent, normal, patient
 # Celery carries pointers to jobs and nothing else: no results, no retries, no ETA (docs/jobs.md).
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # PostgreSQL remembers the work, so that Redis need not remember who took which message. With
     # kombu's emulated acknowledgements a worker dies when Redis restarts under a running job.
     "ack_emulation": False,
+    "priority_steps": JOB_PRIORITY_STEPS,
     # Of workers, who may wait longer than a request; khaacho/broker.py has its own timeouts.
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
@@ -155,6 +157,7 @@ JOB_REPUBLISH_SECONDS = env.float(
     "JOB_REPUBLISH_SECONDS", 15.0
 )  # the sweep publishes again after this
 JOB_LEASE_MARGIN_SECONDS = env.float("JOB_LEASE_MARGIN_SECONDS", 15.0)  # lease = hard limit + this
+JOB_MEMORY_MB = env.int("JOB_MEMORY_MB", 1024)  # data of a process that does jobs; 0: no limit
 
 INSTALLED_APPS = [
     "khaacho",

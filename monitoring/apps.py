@@ -12,7 +12,5 @@ class MonitoringConfig(AppConfig):
             "monitoring.reconcile",
             "monitoring.tasks.reconcile",
             queue=Queue.REPORTS,
-            soft_limit=540,
-            hard_limit=600,
         )
         schedules.register("nightly reconciliation", "monitoring.reconcile", at=(3, 0))

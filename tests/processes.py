@@ -33,6 +33,11 @@ def wait_for(happened: Callable[[], object], *, seconds: float = 15, what: str =
         time.sleep(0.05)
 
 
+def list_of(queue: str) -> str:
+    """Return the key of Redis under which Celery keeps a queue's pointers of ordinary priority."""
+    return f"{queue}\x06\x16{settings.JOB_PRIORITY_STEPS[1]}"
+
+
 @dataclass
 class RedisServer:
     """A redis-server that a test may freeze, stop and start again on the same port."""

@@ -18,8 +18,6 @@ class WhatsAppConfig(AppConfig):
                 f"whatsapp.{name}",
                 f"whatsapp.tasks.{name}",
                 queue=Queue.WHATSAPP,
-                soft_limit=30,
-                hard_limit=45,
                 atomic=name != "send",
             )
         for event, handler in (

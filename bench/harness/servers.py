@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
 from django.conf import settings
 
 from bench.harness.results import ROOT
@@ -45,6 +46,10 @@ class Server:
         """Return the CPU, user and system, that the working processes have used so far."""
         return sum(_ticks(pid) for pid in self.children()) / TICKS
 
+    def all_cpu_seconds(self) -> float:
+        """Return the CPU that the leader and the working processes have used so far."""
+        return self.cpu_seconds() + _ticks(self.leader) / TICKS
+
     def memory(self) -> list[Memory]:
         """Return the memory of each working process."""
         return [_memory(pid) for pid in self.children()]
@@ -77,15 +82,15 @@ def web(url: str, *options: str) -> Iterator[Server]:
 
 
 @contextmanager
-def worker(url: str) -> Iterator[Server]:
-    """Run a Celery worker of two processes on every queue."""
+def worker(url: str, *, app: str = "khaacho", processes: int = 2) -> Iterator[Server]:
+    """Run a Celery worker of so many processes on every queue."""
     command = [
         "celery",
         "-A",
-        "khaacho",
+        app,
         "worker",
         "-c",
-        "2",
+        str(processes),
         "--prefetch-multiplier",
         "1",
         "-l",
@@ -94,6 +99,11 @@ def worker(url: str) -> Iterator[Server]:
     environ = {**_environ(url), "DB_POOL_MAX": "0"}
     with _running("worker", command, environ, worker_trouble) as pid:
         yield Server(pid)
+
+
+def broker() -> redis.Redis:
+    """Return a client of the database of Redis that the workers of a measurement listen to."""
+    return redis.Redis.from_url(settings.CELERY_BROKER_URL)
 
 
 def _environ(url: str) -> dict[str, str]:

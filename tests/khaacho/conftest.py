@@ -10,7 +10,7 @@ from tests.khaacho import kinds
 def _registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' kinds, events and schedules, for one test; a closed breaker."""
     for module, name in (
-        (jobs, "_kinds"),
+        (jobs.kinds, "known"),
         (events, "_events"),
         (events, "_subscribers"),
         (schedules, "_schedules"),

@@ -55,6 +55,30 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def never_end() -> None:
+    """Swallow the soft limit too."""
+    while True:
+        try:
+            time.sleep(60)
+        except Exception:
+            time.sleep(60)
+
+
+def eat() -> None:
+    """Take 64 MB at a time and keep all of it."""
+    eaten = []
+    while True:
+        eaten.append(b"x" * 2**26)
+
+
+def report_for(claim: jobs.Claim, label: str, seconds: float) -> None:
+    """Report progress ten times, then leave the effect."""
+    for step in range(10):
+        jobs.report_progress(claim, step * 10)
+        time.sleep(seconds / 10)
+    note(label)
+
+
 def call_network(claim: jobs.Claim, label: str) -> None:
     note(f"{label} {claim.attempts}")
     jobs.report_progress(claim, 40)
@@ -70,7 +94,7 @@ def refuse(event: TeaBrewed) -> None:
 
 
 def register() -> None:
-    for name in ("note", "note_slowly", "note_request", "fail"):
+    for name in ("note", "note_slowly", "note_request", "fail", "eat"):
         jobs.register(f"test.{name}", f"tests.khaacho.kinds.{name}", queue=Queue.REPORTS)
     jobs.register("test.die", "tests.khaacho.kinds.die", queue=Queue.REPORTS, hard_limit=1)
     jobs.register(
@@ -79,6 +103,12 @@ def register() -> None:
         queue=Queue.REPORTS,
         soft_limit=1,
         hard_limit=2,
+    )
+    jobs.register(
+        "test.never_end", "tests.khaacho.kinds.never_end", queue=Queue.REPORTS, hard_limit=1
+    )
+    jobs.register(
+        "test.report_for", "tests.khaacho.kinds.report_for", queue=Queue.REPORTS, atomic=False
     )
     jobs.register(
         "test.call_network",

@@ -15,7 +15,7 @@ from khaacho.enums import Queue
 from khaacho.models import Job
 from khaacho.tasks import run_job
 from tests.khaacho.conftest import enqueue
-from tests.processes import RedisServer, free_port, redis_server, wait_for
+from tests.processes import RedisServer, free_port, list_of, redis_server, wait_for
 from tests.races import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -159,7 +159,7 @@ def test_broker_may_fail_after_any_part_of_a_batch(own):
 def test_message_is_a_pointer_with_the_kinds_limits(own):
     enqueue("test.short", {"label": "a", "seconds": 0}, reference="order:1")
     with own.client as client:
-        message = client.lindex("reports", 0).decode()
+        message = client.lindex(list_of("reports"), 0).decode()
     assert '"timelimit": [2, 1]' in message
     assert '"eta": null' in message
     assert "order:1" not in message
@@ -179,10 +179,15 @@ def test_message_is_the_one_that_celery_would_send(own):
     assert broker.publish([POINTER, replace(POINTER, job_id=2)])
     with broker._producer() as producer:
         run_job.apply_async(
-            args=(2,), producer=producer, queue="reports", soft_time_limit=60, time_limit=90
+            args=(2,),
+            producer=producer,
+            queue="reports",
+            soft_time_limit=60,
+            time_limit=90,
+            priority=POINTER.step,
         )
     with own.client as client:
-        theirs, ours, first = (json.loads(text) for text in client.lrange("reports", 0, 2))
+        theirs, ours, first = (json.loads(text) for text in client.lrange(list_of("reports"), 0, 2))
     ids = {m["headers"]["id"] for m in (theirs, ours, first)}
     assert len(ids) == 3
     for message in (ours, theirs):

@@ -91,10 +91,21 @@ def test_delayed_is_neither_published_nor_run_before_its_time():
 @pytest.mark.django_db(transaction=True)
 def test_open_job_with_the_key_is_returned_and_published_once():
     first = enqueue("test.note", {"label": "a"}, dedupe_key="k")
+    assert enqueue("test.note", {"label": "b"}, dedupe_key="k") == first
+    job = Job.objects.get()
+    assert (job.args, job.priority, job.rerun) == ({"label": "a"}, 0, False)
+    assert job.coalesced == 1
+    assert broker.depths([Queue.REPORTS]) == {"reports": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_urgent_request_for_an_open_job_points_at_it_again_in_front():
+    first = enqueue("test.note", {"label": "a"}, dedupe_key="k")
     assert enqueue("test.note", {"label": "b"}, dedupe_key="k", priority=2) == first
     job = Job.objects.get()
-    assert (job.args, job.priority, job.rerun) == ({"label": "a"}, 2, False)
-    assert broker.depths([Queue.REPORTS]) == {"reports": 1}
+    assert (job.args, job.priority, job.coalesced) == ({"label": "a"}, 2, 1)
+    assert broker.depths([Queue.REPORTS]) == {"reports": 2}
+    assert [jobs.run(first), jobs.run(first)] == [True, False]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -156,6 +167,34 @@ def test_every_registered_kind_can_be_imported():
     for kind in jobs.registered():
         assert callable(import_string(kind.function)), kind
         assert kind.soft_limit < kind.hard_limit or kind.name == "test.die", kind
+
+
+@pytest.mark.django_db
+def test_queues_have_their_concurrency_and_limits():
+    assert {
+        queue.value: (rule.concurrency, rule.soft_limit, rule.hard_limit)
+        for queue, rule in jobs.QUEUES.items()
+    } == {
+        "whatsapp": (5, 30, 45),
+        "credit_score": (2, 60, 90),
+        "order_routing": (3, 60, 90),
+        "payment_reminders": (3, 30, 45),
+        "reports": (1, 540, 600),
+        "order_processing": (5, 60, 90),
+    }
+    assert [rule.number for rule in jobs.QUEUES.values()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_kind_has_the_limits_of_its_queue_or_narrower_ones():
+    note = "tests.khaacho.kinds.note"
+    jobs.register("test.like_its_queue", note, queue=Queue.PAYMENT_REMINDERS)
+    jobs.register("test.narrow", note, queue=Queue.PAYMENT_REMINDERS, hard_limit=20)
+    limits = {kind.name: (kind.soft_limit, kind.hard_limit) for kind in jobs.registered()}
+    assert limits["test.like_its_queue"] == (30, 45)
+    assert limits["test.narrow"] == (20, 20)
+    for wide in ({"hard_limit": 46}, {"soft_limit": 31}, {"soft_limit": 6, "hard_limit": 5}):
+        with pytest.raises(ValueError, match="wider"):
+            jobs.register("test.wide", note, queue=Queue.PAYMENT_REMINDERS, **wide)
 
 
 def test_refuses_names_too_long_or_twice():

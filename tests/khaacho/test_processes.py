@@ -111,7 +111,7 @@ def test_worker_waits_longer_for_a_message_than_a_request_may(node):
 def test_same_message_many_times_does_the_work_once(node):
     job_id = enqueue("test.note", {"label": "a"}, delay=timedelta(hours=1))
     Job.objects.update(run_after=timezone.now())
-    pointer = jobs._pointer(job_id, "reports", "test.note")
+    pointer = jobs.enqueueing.pointer(job_id, "reports", "test.note")
     assert jobs.publish([pointer] * 20)
     last = note("last")
     wait_for(lambda: state(last) == "done")

@@ -101,7 +101,7 @@ def raise_loudly() -> None:
 
 def test_unknown_kind_dies_and_says_so(monkeypatch):
     job_id = enqueue("test.note", {"label": "a"})
-    monkeypatch.delitem(jobs._kinds, "test.note")
+    monkeypatch.delitem(jobs.kinds.known, "test.note")
     for _ in range(3):
         make_due()
         jobs.run(job_id)
@@ -192,7 +192,7 @@ def test_request_before_a_retry_needs_no_second_run():
     job_id = enqueue("test.note", {"label": "a"}, dedupe_key="k")
     claim = jobs.claim_next()
     enqueue("test.note", {"label": "a"}, dedupe_key="k")
-    jobs._fail(claim, RuntimeError())
+    jobs.give_back(claim, "RuntimeError")
     make_due()
     assert jobs.run(job_id)
     assert (state(job_id), effects()) == ("done", ["a"])
@@ -269,12 +269,12 @@ def test_log_line_carries_the_requests_and_the_jobs_id():
 
     handler = Lines()
     handler.addFilter(logs.RequestFilter())
-    jobs.log.addHandler(handler)
+    jobs.running.log.addHandler(handler)
     try:
         job_id = enqueue("test.fail", {"label": "a"})
         jobs.run(job_id)
     finally:
-        jobs.log.removeHandler(handler)
+        jobs.running.log.removeHandler(handler)
     assert [(x["event"], x["request_id"], x["job_id"], x["kind"]) for x in lines] == [
         ("job.failed", "req-1", job_id, "test.fail")
     ]

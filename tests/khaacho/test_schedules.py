@@ -1,5 +1,6 @@
 """Beat inserts the slot's job, once however many beats tick; operators' edits hold."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,13 +8,19 @@ import pytest
 from celery.schedules import schedule
 from django.core.management import call_command
 from django.db import connection
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import (
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    PeriodicTasks,
+)
 from django_celery_beat.tzcrontab import TzAwareCrontab
 
 from khaacho import jobs, schedules
 from khaacho.beat import Scheduler
 from khaacho.celery import app
 from khaacho.models import Job
+from khaacho.schedules import Standing
 from tests.khaacho.kinds import effects
 from tests.races import race
 
@@ -133,7 +140,7 @@ def test_sync_creates_what_is_missing_and_leaves_the_rest_alone(capsys):
     PeriodicTask.objects.filter(name="every second").delete()
     capsys.readouterr()
     call_command("sync_schedules")
-    assert capsys.readouterr().out == "created every second\n"
+    assert capsys.readouterr().out == "created every second\nkept as edited every sunday\n"
     sunday.refresh_from_db()
     assert (sunday.enabled, sunday.crontab) == (False, None)
 
@@ -218,3 +225,151 @@ def test_slots_job_does_its_work():
     job = Job.objects.get()
     assert jobs.run_due() == 2
     assert effects() == [f"job-{job.pk}", "child"]
+
+
+def minutes_late(minutes: float) -> TzAwareCrontab:
+    """Return a daily timing whose last occurrence was so many minutes ago, by PostgreSQL's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now() - make_interval(mins => %s)", [minutes])
+        moment = cursor.fetchone()[0].astimezone(KATHMANDU)
+    return cron(hour=str(moment.hour), minute=str(moment.minute))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("catch_up", "minutes", "runs"),
+    [(None, 600, True), (timedelta(hours=2), 30, True), (timedelta(hours=2), 180, False)],
+)
+def test_a_missed_slot_is_caught_up_where_that_makes_sense(catch_up, minutes, runs, caplog):
+    late = minutes_late(minutes)
+    at = (int(late._orig_hour), int(late._orig_minute))
+    schedules.register("reminders", "test.note", at=at, catch_up=catch_up)
+    assert schedules.tick("reminders") is runs
+    assert Job.objects.count() == runs
+    assert [r.message for r in caplog.records] == ([] if runs else ["schedule.skipped"])
+
+
+@pytest.mark.django_db
+def test_a_skipped_slot_does_not_hold_up_the_next(monkeypatch):
+    late = minutes_late(180)
+    at = (int(late._orig_hour), int(late._orig_minute))
+    schedules.register("reminders", "test.note", at=at, catch_up=timedelta(hours=2))
+    schedules.create("reminders")
+    assert schedules.tick("reminders") is False
+    row = PeriodicTask.objects.get(name="reminders")
+    row.crontab = CrontabSchedule.from_schedule(minutes_late(1))
+    row.crontab.save()
+    row.save()
+    assert schedules.tick("reminders") is True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_beats_that_were_away_for_an_hour_run_each_slot_once():
+    schedules.register("each minute", "test.note", every=timedelta(minutes=1))
+    schedules.register("each day", "test.call_network", at=(4, 0))
+    for name in ("each minute", "each day"):
+        schedules.create(name)
+    hour_ago = datetime.now(UTC) - timedelta(hours=25)
+    PeriodicTask.objects.update(last_run_at=hour_ago, date_changed=hour_ago)
+    beats = [make_scheduler(), make_scheduler()]
+    for _ in range(4):
+        for beat in beats:
+            beat.tick()
+    slots = list(Job.objects.order_by("kind", "slot").values_list("kind", "slot"))
+    assert len(slots) == len(set(slots))
+    assert [kind for kind, _ in slots].count("test.call_network") == 1
+    assert 1 <= [kind for kind, _ in slots].count("test.note") <= 2  # the minute may turn
+
+
+def change_in_code(monkeypatch, name: str, **changes: object) -> None:
+    monkeypatch.setitem(schedules._schedules, name, replace(schedules._schedules[name], **changes))
+
+
+@pytest.mark.django_db
+def test_sync_brings_what_the_code_changed_and_keeps_what_an_operator_did(capsys, monkeypatch):
+    for name in ("every sunday", "every month", "every second"):
+        schedules.create(name)
+    PeriodicTask.objects.filter(name="every sunday").update(enabled=False)
+    month = PeriodicTask.objects.get(name="every month")
+    month.crontab = CrontabSchedule.objects.create(minute="7", hour="7", timezone=KATHMANDU)
+    month.save()
+    change_in_code(monkeypatch, "every sunday", at=(5, 45))
+    change_in_code(monkeypatch, "every month", at=(6, 0))
+    change_in_code(monkeypatch, "every second", at=(1, 15))
+    capsys.readouterr()
+
+    def lines() -> list[str]:
+        return [x for x in capsys.readouterr().out.splitlines() if " every " in x]
+
+    call_command("sync_schedules", "--dry-run")
+    assert lines() == [
+        "would update every second",
+        "would update every sunday",
+        "would keep as edited every month",
+    ]
+    assert PeriodicTask.objects.get(name="every sunday").crontab.hour == "4"
+    changed_before = PeriodicTasks.last_change()
+    call_command("sync_schedules")
+    assert lines() == ["updated every second", "updated every sunday", "kept as edited every month"]
+    sunday = PeriodicTask.objects.get(name="every sunday")
+    assert (sunday.crontab.hour, sunday.crontab.minute, sunday.enabled) == ("5", "45", False)
+    month.refresh_from_db()
+    assert (month.crontab.hour, month.crontab.minute) == ("7", "7")
+    second = PeriodicTask.objects.get(name="every second")
+    assert (second.interval, second.crontab.hour) == (None, "1")
+    assert (
+        changed_before is None or PeriodicTasks.last_change() > changed_before
+    )  # beat reads it anew
+    call_command("sync_schedules")
+    assert lines() == ["kept as edited every month"]
+
+
+@pytest.mark.django_db
+def test_sync_follows_the_code_again_once_an_operator_gave_its_timing_back(monkeypatch):
+    schedules.create("every sunday")
+    row = PeriodicTask.objects.get(name="every sunday")
+    own = row.crontab
+    row.crontab = CrontabSchedule.objects.create(minute="0", hour="1", timezone=KATHMANDU)
+    row.save()
+    assert schedules.sync("every sunday") == Standing.EDITED
+    row.crontab = own
+    row.save()
+    change_in_code(monkeypatch, "every sunday", at=(6, 0))
+    assert schedules.sync("every sunday") == Standing.OUTDATED
+    row.refresh_from_db()
+    assert row.crontab.hour == "6"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("headers", ["{}", "not json", "[]", ""])
+def test_sync_takes_a_row_whose_note_is_lost_for_edited_unless_it_says_the_same(
+    headers, monkeypatch
+):
+    schedules.create("every sunday")
+    PeriodicTask.objects.update(headers=headers)
+    assert schedules.sync("every sunday") == Standing.CURRENT
+    assert "written" in PeriodicTask.objects.get().headers
+    PeriodicTask.objects.update(headers=headers)
+    change_in_code(monkeypatch, "every sunday", at=(6, 0))
+    assert schedules.sync("every sunday") == Standing.EDITED
+    assert PeriodicTask.objects.get().crontab.hour == "4"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_syncs_at_once_make_one_row():
+    outcomes = race(*[lambda: schedules.sync("every sunday")] * 4)
+    assert outcomes == {"ok": 4}
+    assert PeriodicTask.objects.filter(name="every sunday").count() == 1
+
+
+@pytest.mark.django_db
+def test_the_schedule_is_that_of_the_design():
+    """Times of Kathmandu; the rest of the day's work is registered by its own apps' tests."""
+    found = {s.kind: (s.at, s.every) for s in schedules._schedules.values()}
+    day = timedelta(days=1)
+    assert found["khaacho.purge"] == ((4, 0), day)
+    assert found["monitoring.reconcile"] == ((3, 0), day)
+    assert found["orders.mark_overdue"] == ((6, 0), day)
+    assert found["orders.find_expired"] == (None, timedelta(minutes=1))
+    assert found["whatsapp.recover"] == (None, timedelta(minutes=5))
+    assert schedules.SWEEP_EVERY == timedelta(seconds=5)

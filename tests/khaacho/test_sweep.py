@@ -13,7 +13,7 @@ from khaacho.enums import Queue
 from khaacho.models import Job
 from tests.khaacho.conftest import enqueue
 from tests.khaacho.kinds import effects
-from tests.processes import free_port
+from tests.processes import free_port, list_of
 from tests.races import race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,7 +67,7 @@ def test_long_backlog_that_redis_still_holds_is_not_published_again():
 def test_publishes_only_as_many_as_are_missing_oldest_first(redis_url):
     enqueue_five()
     age()
-    redis.Redis.from_url(redis_url).rpop("reports", 2)
+    redis.Redis.from_url(redis_url).rpop(list_of("reports"), 2)
     assert (jobs.sweep(), depth()) == (2, 5)
 
 
@@ -99,7 +99,7 @@ def test_keeps_to_its_limit_whatever_the_plan(join):
 def test_jobs_of_an_unknown_kind_are_published_and_block_nobody(monkeypatch):
     enqueue("test.note", {"label": "a"}, delay=timedelta(hours=1))
     Job.objects.update(run_after=timezone.now())
-    monkeypatch.delitem(jobs._kinds, "test.note")
+    monkeypatch.delitem(jobs.kinds.known, "test.note")
     assert (jobs.sweep(), depth()) == (1, 1)
 
 

@@ -13,7 +13,7 @@ from khaacho.enums import JobState
 from khaacho.models import Job
 from orders.enums import OrderStatus
 from orders.models import Order
-from tests.processes import environment, process, wait_for
+from tests.processes import environment, list_of, process, wait_for
 from tests.survival.conftest import Shop, Site, assert_done_once, is_quiet
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
@@ -61,7 +61,7 @@ def test_redis_is_flushed_right_after_orders_were_placed(site: Site, shop: Shop)
         """Order once more; whether Redis knows of it: an earlier test's trouble may still be avoided."""
         placed.append(shop.order(f"order-{len(placed)}"))
         time.sleep(0.3)
-        return bool(client.llen("order_routing"))
+        return bool(client.llen(list_of("order_routing")))
 
     with site.redis.client as client:
         wait_for(is_published, what="the web process to publish")
