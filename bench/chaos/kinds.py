@@ -5,12 +5,13 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from bench.chaos import limits
 from khaacho import jobs, schedules, sql
 from khaacho.enums import Queue
+from khaacho.jobs.kinds import known
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS chaos_effects (
@@ -25,6 +26,9 @@ QUEUES = {
     "small": Queue.ORDER_ROUTING,
 }
 POISONS = ("raise", "die", "endless")
+POISONOUS = {f"chaos.{name}" for name in POISONS}
+HERE = "bench.chaos.kinds"
+LIMIT = "CHAOS_LIMIT_SECONDS"  # no kind's hard limit is longer
 SLOTS = "chaos: every two seconds"
 BUSY = "CHAOS_BUSY"  # names the directory in which a process at work has a file called as its pid
 
@@ -84,22 +88,17 @@ def poison_endless() -> None:
 
 
 def register() -> None:
-    """Make the kinds known, and their schedule."""
-    limit = limits.seconds()
+    """Make the kinds known, and their schedule; give every kind short limits.
+
+    A lease then ends in seconds, not in minutes.
+    """
+    limit = int(os.environ.get(LIMIT, "6"))
     for name, queue in QUEUES.items():
-        jobs.register(
-            f"chaos.{name}",
-            f"bench.chaos.kinds.{name}",
-            queue=queue,
-            soft_limit=max(1, limit - 1),
-            hard_limit=limit,
-        )
+        jobs.register(f"chaos.{name}", f"{HERE}.{name}", queue=queue)
     for name in POISONS:
-        jobs.register(
-            f"chaos.{name}",
-            f"bench.chaos.kinds.poison_{name}",
-            queue=Queue.PAYMENT_REMINDERS,
-            soft_limit=1,
-            hard_limit=min(2, limit),
-        )
+        function = f"{HERE}.poison_{name}"
+        jobs.register(f"chaos.{name}", function, queue=Queue.PAYMENT_REMINDERS)
+    for name, kind in known.items():
+        hard = min(limit, 2 if name in POISONOUS else limit)
+        known[name] = replace(kind, soft_limit=max(1, hard - 1), hard_limit=hard)
     schedules.register(SLOTS, "chaos.slot", every=timedelta(seconds=2))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.chaos import kinds, limits
+from bench.chaos import kinds
 from bench.chaos.servers import Servers, pid_of, signal_all
 from bench.harness.results import ROOT
 from deploy.local.files import read, tail
@@ -110,7 +110,7 @@ class Stage:
             "JOB_BACKOFF_SECONDS": str(BACKOFF_SECONDS),
             "JOB_REPUBLISH_SECONDS": str(REPUBLISH_SECONDS),
             "JOB_LEASE_MARGIN_SECONDS": "1",
-            limits.LIMIT: str(self.lease - 1),
+            kinds.LIMIT: str(self.lease - 1),
             kinds.BUSY: str(self.busy),
             **self.extra,
         }

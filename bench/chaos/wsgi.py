@@ -1,12 +1,8 @@
 """The site, which publishes its jobs with the short limits of a chaos run."""
 
-from bench.chaos import limits
+from khaacho.wsgi import application  # isort: skip # it sets Django up, which the others need
+from bench.chaos import kinds
 
 __all__ = ["application"]
-
-limits.shorten()
-
-from khaacho.wsgi import application  # isort: skip # noqa: E402 - it sets Django up, with its kinds
-from bench.chaos import kinds  # noqa: E402 - models need the set-up
 
 kinds.register()

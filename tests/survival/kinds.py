@@ -17,9 +17,8 @@ from tests.khaacho import kinds as common  # noqa: E402
 __all__ = ["app"]
 
 HERE = "tests.survival.kinds"
-MEGABYTE = 1 << 20
-BITE, MOST = 50, 3_000  # MB that are eaten at once, and when nobody objects
-POISONS = ("fail", "die", "eat", "endless")
+MEAL = 3 << 30  # bytes
+HARMLESS, DEADLY = ("fail", "eat"), ("die", "endless")  # to the process that takes them
 
 
 def note(label: str) -> None:
@@ -41,11 +40,9 @@ def step(claim: jobs.Claim, label: str, seconds: float) -> None:
 
 
 def eat() -> None:
-    """Allocate more and more."""
+    """Want more than there is."""
     note("eaten")
-    meal = [bytearray(BITE * MEGABYTE) for _ in range(MOST // BITE)]
-    time.sleep(600)
-    del meal
+    bytearray(MEAL)
 
 
 def endless() -> None:
@@ -66,13 +63,13 @@ def register() -> None:
             hard_limit=20,
             atomic=name != "step",
         )
-    for name in POISONS:
+    for name in HARMLESS + DEADLY:
         jobs.register(
             f"survival.{name}",
             f"{HERE}.{name}",
             queue=Queue.ORDER_PROCESSING,
-            soft_limit=1,
-            hard_limit=2,
+            soft_limit=3,
+            hard_limit=4,
         )
 
 

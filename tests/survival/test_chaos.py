@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_a_timeline_is_in_order_within_its_time_and_tracks_do_not_overlap_themse
     assert all(0 < act.at <= act.until <= seconds for act in acts)
     for track in {act.fault.track for act in acts}:
         mine = [act for act in acts if act.fault.track == track]
-        assert all(one.until < two.at for one, two in zip(mine, mine[1:], strict=False))
+        assert all(one.until < two.at for one, two in pairwise(mine))
     assert all(act.seconds > lease for act in acts if act.fault.name == "zombie")
 
 

@@ -1,4 +1,10 @@
-"""Work that raises, is killed, eats memory or never ends: three attempts, and others hardly wait."""
+"""Work that raises, wants too much memory, kills its process or never ends: three attempts, then dead.
+
+What raises delays nobody. When a child dies, Celery holds its node for half a second (the sleep in
+celery/concurrency/asynpool.py). In production the attempts of such a job are a lease apart, a minute at
+least; here they follow each other, or the test would take five minutes. So it is counted for how long
+one death makes others late: as long as that is less than a twentieth of a minute, it is not their p95.
+"""
 
 import time
 from collections.abc import Iterator
@@ -17,8 +23,10 @@ from tests.processes import RedisServer, process, redis_server, wait_for
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
 CHILDREN = 5  # as production's queue of orders has
-NOTES, EVERY = 80, 0.05  # of each half: four seconds of twenty jobs a second
+NOTES, EVERY = 60, 0.05  # at least: three seconds of twenty jobs a second
 FLOOR = timedelta(milliseconds=250)  # below which waits are the machine's noise
+DEATHS = 6  # three attempts of two poisons
+LATE = 1.5  # seconds for which one death may make others late; 3 are a twentieth of a minute
 WORKER = ("-m", "celery", "-A", "tests.survival.kinds", "worker", "-l", "info")
 QUICK = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
@@ -55,44 +63,48 @@ def enqueue(kind: str, args: dict[str, object]) -> None:
         jobs.enqueue(kind, args)
 
 
-def steady(prefix: str) -> None:
-    """Enqueue a job every so often, and sweep now and then as beat would."""
-    for number in range(NOTES):
+def no_job_is_open() -> bool:
+    jobs.sweep()
+    return not Job.objects.open().exists()
+
+
+def waits(prefix: str, *poisons: str) -> list[timedelta]:
+    """Take a job every so often while there is poison; return for how long each waited, sorted."""
+    for name in poisons:
+        enqueue(f"survival.{name}", {})
+    number = 0
+    while number < NOTES or Job.objects.open().exclude(kind="survival.note").exists():
         enqueue("survival.note", {"label": f"{prefix} {number}"})
+        number += 1
         if number % 10 == 0:
             jobs.sweep()
         time.sleep(EVERY)
-
-
-def wait_p95(prefix: str) -> timedelta:
+    wait_for(no_job_is_open, seconds=30, what="the jobs to end")
     found = Job.objects.filter(kind="survival.note", args__label__startswith=prefix)
-    waits = sorted(job.started_at - job.created_at for job in found)
-    assert len(waits) == NOTES
-    return waits[int(NOTES * 0.95)]
+    assert set(found.values_list("state", "attempts")) == {("done", 1)}
+    assert len(found) == number
+    for name in poisons:
+        poison = Job.objects.get(kind=f"survival.{name}")
+        assert (poison.state, poison.attempts) == ("dead", 3)
+    return sorted(job.started_at - job.created_at for job in found)
 
 
-def test_poison_costs_three_attempts_and_others_hardly_wait(log: Path) -> None:
+def p95(sorted_waits: list[timedelta]) -> timedelta:
+    return sorted_waits[int(len(sorted_waits) * 0.95)]
+
+
+@pytest.mark.usefixtures("log")
+def test_poison_costs_three_attempts_and_others_hardly_wait() -> None:
     from tests.survival import kinds  # noqa: PLC0415
 
-    steady("alone")
-    wait_for(lambda: not Job.objects.open().exists(), seconds=20, what="the jobs without poison")
-    for name in kinds.POISONS:
-        enqueue(f"survival.{name}", {})
-    steady("beside")
-
-    def is_over() -> bool:
-        jobs.sweep()
-        return not Job.objects.open().exists()
-
-    wait_for(is_over, seconds=60, what="three attempts of each poison")
-    poison = Job.objects.exclude(kind="survival.note")
-    assert {job.kind: (job.state, job.attempts) for job in poison} == {
-        f"survival.{name}": ("dead", 3) for name in kinds.POISONS
-    }
-    assert "MemoryError" in poison.get(kind="survival.eat").last_error
-    notes = Job.objects.filter(kind="survival.note")
-    assert set(notes.values_list("state", "attempts")) == {("done", 1)}
-    assert len(effects()) == len(set(effects())) == 2 * NOTES
-    alone, beside = wait_p95("alone"), wait_p95("beside")
-    print(f"p95 of waiting: {alone} alone, {beside} beside poison")
-    assert beside <= max(2 * alone, FLOOR)
+    alone = p95(waits("alone"))
+    usual = max(2 * alone, FLOOR)
+    beside = p95(waits("beside", *kinds.HARMLESS))
+    assert beside <= usual
+    assert "MemoryError" in Job.objects.get(kind="survival.eat").last_error
+    late = [wait for wait in waits("through", *kinds.DEADLY) if wait > usual]
+    print(f"p95 {alone} alone, {beside} beside poison; {len(late) * EVERY / DEATHS:.1f} s a death")
+    assert len(late) * EVERY / DEATHS <= LATE
+    assert "lease expired" in Job.objects.get(kind="survival.endless").last_error
+    labels = effects()
+    assert len(labels) == len(set(labels)) == Job.objects.filter(kind="survival.note").count()
