@@ -33,12 +33,17 @@ class Market:
     offers: dict[int, list[int]]
 
 
-def open_market() -> Market:
-    """Register everybody through the services, and make the tables and schedules of the run."""
+def prepare() -> None:
+    """Make the tables and schedules of the run: a beat that starts without any may not see them come."""
     kinds.make_tables()
-    settings.PASSWORD_HASHERS = [QUICK_HASHER]  # nobody signs in
     for name in schedules.missing():
         schedules.create(name)
+
+
+def open_market() -> Market:
+    """Register everybody through the services."""
+    kinds.make_tables()
+    settings.PASSWORD_HASHERS = [QUICK_HASHER]  # nobody signs in
     products = [
         Product.objects.create(sku=f"CHAOS-{n}", name=f"Rice {n}", category="Rice", tax_rate=0)
         for n in range(OFFERS)

@@ -10,7 +10,7 @@ from django.db import Error, connections, transaction
 from bench.chaos import expectations, faults, kinds
 from bench.chaos.expectations import Scene
 from bench.chaos.load import Ledger, Load
-from bench.chaos.market import Market, open_market
+from bench.chaos.market import Market, open_market, prepare
 from bench.chaos.stage import Stage
 from bench.chaos.timeline import Act
 from khaacho import jobs, sql
@@ -55,6 +55,7 @@ def begin(stage: Stage, say: Say, *nodes: tuple[str, ...]) -> None:
 
     Raises RuntimeError when one does not work.
     """
+    prepare()
     workers = [
         stage.node(f"node-{n}", *options)
         for n, options in enumerate(nodes or (("-c", "2"), ("-c", "2")), 1)
