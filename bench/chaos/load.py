@@ -23,7 +23,7 @@ TWICE = 0.05  # of all orders are sent twice at once
 DELIVERED = 0.3  # of all orders go all the way, and are paid
 STEPS = ("accept", "pack", "dispatch", "out_for_delivery", "deliver")
 TALLIES = ("rice", "oil", "salt")
-FEED_SECONDS = 0.25
+FEED_SECONDS = 0.8  # so that two children can do what two feeders ask for
 LONGEST_WORK = 0.6  # seconds of a counted job
 GIVE_UP_SECONDS = 120.0  # after which an unanswered request is a violation
 

@@ -42,7 +42,6 @@ def prepare() -> None:
 
 def open_market() -> Market:
     """Register everybody through the services."""
-    kinds.make_tables()
     settings.PASSWORD_HASHERS = [QUICK_HASHER]  # nobody signs in
     products = [
         Product.objects.create(sku=f"CHAOS-{n}", name=f"Rice {n}", category="Rice", tax_rate=0)

@@ -112,7 +112,7 @@ def main() -> None:
             extra = {"SABOTAGE": str(switch), "WEB_CONCURRENCY": "1"}
             stage = Stage(home, servers, services, LEASE, app=HERE, extra=extra)
             with stage.torn_down():
-                begin(stage, _say, ("-c", "2"), ("-c", "1"))
+                begin(stage, _say)
                 print(json.dumps({name: _played(stage, switch, name) for name in SABOTAGES}))
         finally:
             servers.stop()
@@ -123,7 +123,7 @@ def _played(stage: Stage, switch: Path, name: str) -> dict[str, list[str]]:
     sabotage = SABOTAGES[name]
     _say(f"--- without {name}")
     acts = [
-        timeline.Act(1.0, timeline.FAULTS[fault], LEASE + 4.0 if fault == "zombie" else 1.0)
+        timeline.Act(1.0, timeline.FAULTS[fault], LEASE + 5.0 if fault == "zombie" else 1.0)
         for fault in sabotage.faults
     ]
     plan = Plan(
