@@ -1,7 +1,7 @@
 # The whole machine by one word each: docs/local.md. Variables: PORT, FRESH, ARGS, ORDERS,
 # DATABASE_URL, REDIS_URL, on the command line or in the environment.
 .DEFAULT_GOAL := help
-.PHONY: help demo stop logs load test check bench
+.PHONY: help demo stop logs load test check bench chaos
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -14,6 +14,7 @@ test: ## Run the tests on servers of their own (ARGS="-k credit -x")
 check: ## Run every check but the tests: lint, format, types, layers, migrations, deployment
 
 bench: ## Measure each target beside its reference, on servers of its own (ARGS="--only 1,4")
+chaos: ## Kill, freeze and empty everything under load, and see that all holds (ARGS="--seconds 3600")
 
-demo stop logs load test check bench:
+demo stop logs load test check bench chaos:
 	@sh deploy/local/bootstrap.sh $@

@@ -52,6 +52,18 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # an untyped library
         rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(enabled=True)
         return rows
 
+    def all_as_schedule(self) -> dict[str, Row]:
+        """Read the rows; while the database is away, wait for it: the original ends the process."""
+        while True:
+            try:
+                rows: dict[str, Row] = super().all_as_schedule()
+            except (OperationalError, InterfaceError):
+                log.warning("beat.database_away")
+                close_old_connections()
+                time.sleep(1)
+            else:
+                return rows
+
     def apply_async(
         self, entry: Row, producer: object = None, advance: bool = True, **_: Any
     ) -> Any:

@@ -47,6 +47,9 @@ def database(url: str) -> dict[str, Any]:
             "max_size": max(1, DB_POOL_MAX // WEB_CONCURRENCY),
             "timeout": DB_CONNECTION_TIMEOUT / 1000,
             "max_idle": DB_IDLE_TIMEOUT / 1000,
+            # Begin anew for the next request: the pool's own pauses double for as long as the
+            # server was away, and then go on for as long again.
+            "reconnect_timeout": DB_RECONNECT_SECONDS,
         }
     return config
 
@@ -67,6 +70,7 @@ DB_CONN_MAX_AGE = env.int("DB_CONN_MAX_AGE", 60)
 DB_CONNECTION_TIMEOUT = env.int(
     "DB_CONNECTION_TIMEOUT", 10_000
 )  # ms a request waits for a connection
+DB_RECONNECT_SECONDS = 4.0  # that a pool tries by itself to replace a connection
 DB_IDLE_TIMEOUT = env.int("DB_IDLE_TIMEOUT", 60_000)
 DB_STATEMENT_TIMEOUT = env.int("DB_STATEMENT_TIMEOUT", 30_000)
 DB_LOCK_TIMEOUT = env.int("DB_LOCK_TIMEOUT", 3_000)

@@ -1,4 +1,4 @@
-"""python -m deploy.local demo | stop | logs | load | test | check | bench: what the Makefile calls."""
+"""python -m deploy.local demo | stop | logs | load | test | check | bench | chaos: what the Makefile calls."""
 
 import os
 import sys
@@ -45,6 +45,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "test": lambda: checks.test(LAYOUT),
     "check": lambda: checks.check(LAYOUT),
     "bench": lambda: checks.bench(LAYOUT),
+    "chaos": lambda: checks.chaos(LAYOUT),
 }
 
 

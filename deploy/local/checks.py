@@ -70,3 +70,9 @@ def bench(layout: Layout) -> int:
     with ephemeral(os.environ, "bench", benchmark.room(arguments)) as services:
         command = [PYTHON, "-m", "bench.run", *arguments]
         return run(command, environ=environment.tests(layout, services), cwd=layout.checkout)
+
+
+def chaos(layout: Layout) -> int:
+    """Break things with ARGS, on servers that the run starts and ends itself; return its exit code."""
+    command = [PYTHON, "-m", "bench.chaos", *shlex.split(os.environ.get("ARGS", ""))]
+    return run(command, environ=os.environ, cwd=layout.checkout)

@@ -119,11 +119,20 @@ def _adopt(server: Daemon) -> None:
                 record(server.pid_file, pid)
 
 
-def start(home: Path, binaries: Binaries, account: Account | None, *, durable: bool) -> str:
+def start(
+    home: Path,
+    binaries: Binaries,
+    account: Account | None,
+    *,
+    durable: bool,
+    tied: bool | None = None,
+) -> str:
     """Bring the server of `home` up, unless it is, and return its URL.
 
-    A server that is not durable ends when this process does. Raises SetupError with the log's end.
+    A server that is not durable ends when this process does, unless `tied` says otherwise. Raises
+    SetupError with the log's end.
     """
+    tied = not durable if tied is None else tied
     server, data = daemon(home), home / f"pg{binaries.major}"
     program = reachable(binaries.directory / "postgres", binaries.directory.parent, home, account)
     if not (data / "PG_VERSION").exists():
@@ -131,7 +140,7 @@ def start(home: Path, binaries: Binaries, account: Account | None, *, durable: b
     for _ in range(ATTEMPTS):
         if not server.running:
             _forget_zombie(data)
-            _launch(server, program, data, account, durable=durable)
+            _launch(server, program, data, account, durable=durable, tied=tied)
         if _is_ready(server):
             return f"postgresql://{SUPERUSER}@/{DATABASE}?host={quote(str(home), safe='')}"
         time.sleep(1)
@@ -175,7 +184,13 @@ def _initialise(binaries: Path, data: Path, account: Account | None) -> None:
 
 
 def _launch(
-    server: Daemon, program: Path, data: Path, account: Account | None, *, durable: bool
+    server: Daemon,
+    program: Path,
+    data: Path,
+    account: Account | None,
+    *,
+    durable: bool,
+    tied: bool,
 ) -> None:
     settings = {
         **SETTINGS,
@@ -188,7 +203,7 @@ def _launch(
         log=server.home / LOG,
         environ=ENVIRON,
         account=account,
-        tied=not durable,
+        tied=tied,
     )
 
 

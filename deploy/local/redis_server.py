@@ -66,25 +66,35 @@ def _adopt(server: Daemon) -> None:
         record(server.pid_file, int(client.info("server")["process_id"]))
 
 
-def start(home: Path, program: Path, account: Account | None, *, durable: bool) -> str:
+def start(
+    home: Path,
+    program: Path,
+    account: Account | None,
+    *,
+    durable: bool,
+    tied: bool | None = None,
+    append_only: bool = False,
+) -> str:
     """Bring the server of `home` up, unless it is, and return its URL.
 
     The port of the last start is taken again where it is free, so that clients find their way back.
-    A server that is not durable ends when this process does. Raises SetupError with the log's end.
+    A server that is not durable ends when this process does, unless `tied` says otherwise; one that
+    is `append_only` loses at most a second. Raises SetupError with the log's end.
     """
+    tied = not durable if tied is None else tied
     server, address = daemon(home), home / ADDRESS
     if server.running and answers(url := _url(address)):
         return url
     server.stop()
     program = reachable(program, program.parent, home, account)
     for _ in range(ATTEMPTS):
-        _configure(home, address, account, durable=durable)
+        _configure(home, address, account, durable=durable, append_only=append_only)
         server.start(
             [str(program), str(home / "redis.conf")],
             log=home / "redis.log",
             environ=ENVIRON,
             account=account,
-            tied=not durable,
+            tied=tied,
         )
         if _is_ready(server, url := _url(address)):
             return url
@@ -124,7 +134,9 @@ def _url(address: Path) -> str:
     return "redis://127.0.0.1:0/0"  # nobody listens on port 0
 
 
-def _configure(home: Path, address: Path, account: Account | None, *, durable: bool) -> None:
+def _configure(
+    home: Path, address: Path, account: Account | None, *, durable: bool, append_only: bool
+) -> None:
     port, password = 0, secrets.token_urlsafe(18)
     with suppress(ValueError, KeyError):
         known = json.loads(read(address))
@@ -139,6 +151,7 @@ def _configure(home: Path, address: Path, account: Account | None, *, durable: b
         "maxmemory 256mb",
         "maxmemory-policy noeviction",  # it carries the queues; evicting would lose messages
         "save 60 1" if durable else 'save ""',
+        f"appendonly {'yes' if append_only else 'no'}",
         f'dir "{home}"',
     )
     write_private(home / "redis.conf", "\n".join(lines) + "\n")
