@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from khaacho import job_desk, jobs, schedules, sql
 from khaacho.actors import SYSTEM
@@ -257,7 +258,7 @@ def test_a_worker_that_lost_its_job_stores_nothing_and_the_next_one_does():
 
 def test_a_worker_that_is_overtaken_while_storing_stores_nothing():
     report = ask("CREDIT_SUMMARY", "csv")
-    claim = jobs._claim(jobs.CLAIM_ONE, id=report.job_id)
+    claim = jobs.claim_next("reports")
     Job.objects.filter(pk=report.job_id).update(fence=claim.fence + 1)
     with pytest.raises(LeaseLost):
         making.make(claim, report.pk)
@@ -266,8 +267,9 @@ def test_a_worker_that_is_overtaken_while_storing_stores_nothing():
 
 
 def begun(report: Report) -> jobs.Claim:
-    claim = jobs._claim(jobs.CLAIM_ONE, id=report.job_id)
+    claim = jobs.claim_next("reports")
     assert claim is not None
+    assert claim.job_id == report.job_id
     assert making._begin(claim, report.pk) is not None
     return claim
 
@@ -521,7 +523,15 @@ def test_a_month_without_entries_has_no_statements():
 
 
 def test_it_is_scheduled():
-    found = {s.kind: (s.at, s.day) for s in schedules._schedules.values()}
-    assert found["reports.make_monthly"] == ((5, 0), 1)
-    assert found["reports.forget_expired"] == ((4, 15), None)
-    assert "reports.close_abandoned" in found
+    names = ("statements and monthly reports", "forget expired reports", "reports whose job died")
+    for name in names:
+        assert schedules.create(name)
+    monthly, daily, often = (PeriodicTask.objects.get(name=name) for name in names)
+    crontab = monthly.crontab
+    assert (crontab.day_of_month, crontab.hour, crontab.minute) == ("1", "5", "0")
+    assert (daily.crontab.day_of_month, daily.crontab.hour, daily.crontab.minute) == (
+        "*",
+        "4",
+        "15",
+    )
+    assert (often.interval.every, often.interval.period) == (60, "seconds")
