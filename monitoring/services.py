@@ -1,6 +1,7 @@
 """Reports asked for, cancelled, taken out and forgotten."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from credit.models import Retailer
-from khaacho import audit, jobs, permissions, sql
+from khaacho import audit, job_desk, jobs, permissions, sql
 from khaacho.actors import Actor, act, require_staff
 from khaacho.exceptions import Conflict, Invalid, NotFound
 from khaacho.jobs import NewJob
@@ -118,6 +119,9 @@ def cancel_report(*, report_id: int, actor: Actor) -> Report:
         [report_id],
     )
     audit.record(actor, "report.cancelled", entity_type="report", entity_id=report_id)
+    if report.job_id is not None:
+        with suppress(Conflict, NotFound):  # it ended, or died and was purged, in this moment
+            job_desk.cancel(report.job_id, "Its report was cancelled.", actor)
     report.refresh_from_db()
     return report
 

@@ -242,6 +242,7 @@ def test_cancelled_in_the_middle_of_its_statement_it_ends_within_seconds():
     report.refresh_from_db()
     assert (report.state, chunks(report), report.size) == ("cancelled", 0, None)
     assert AuditLog.objects.filter(action="report.cancelled", entity_id=report.pk).exists()
+    assert job_of(report).state == "cancelled"
 
 
 def test_a_worker_that_lost_its_job_stores_nothing_and_the_next_one_does():
