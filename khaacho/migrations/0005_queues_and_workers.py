@@ -54,11 +54,6 @@ class Migration(migrations.Migration):
             name='stalls',
             field=models.SmallIntegerField(db_default=0),
         ),
-        migrations.AlterField(
-            model_name='job',
-            name='state',
-            field=models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('dead', 'Dead'), ('cancelled', 'Cancelled')], db_default='queued', max_length=9),
-        ),
         migrations.AddField(
             model_name='queuesetting',
             name='changed_by',
