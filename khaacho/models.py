@@ -211,9 +211,9 @@ class Job(models.Model):
             models.Index(
                 fields=["lease_until"], condition=Q(state=JobState.RUNNING), name="job_leased_idx"
             ),
-            # the dead of a queue, and the purge
+            # the dead of a queue, the list's filters
             models.Index(fields=["queue", "state", "-finished_at"], name="job_queue_state_idx"),
-            # the figures of a queue: what finished since it was counted by the minute
+            # the figures of a queue: what finished since it was counted by the minute; the purge
             models.Index(
                 fields=["finished_at"],
                 condition=Q(finished_at__isnull=False),

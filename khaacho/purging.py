@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from khaacho import jobs, sql
-from khaacho.enums import JobState, Queue
+from khaacho.enums import JobState
 from khaacho.jobs import Claim
 
 KIND = "khaacho.purge"
@@ -48,16 +48,15 @@ class Part:
         return int(row[0])
 
 
-def _finished(queue: Queue, state: JobState, kept: timedelta) -> Part:
+def _finished(state: JobState, kept: timedelta) -> Part:
     return Part(
-        name=f"{state.value} jobs of {queue.value}",
+        name=f"{state.value} jobs",
         table="jobs",
-        condition="queue = %(queue)s AND state = %(state)s"
-        " AND finished_at < statement_timestamp() - %(kept)s"
+        condition="state = %(state)s AND finished_at < statement_timestamp() - %(kept)s"
         " AND (slot IS NULL OR slot <"
         " (SELECT max(later.slot) FROM jobs later WHERE later.kind = t.kind))",
         order="finished_at",
-        params={"queue": queue.value, "state": state.value, "kept": kept},
+        params={"state": state.value, "kept": kept},
     )
 
 
@@ -70,7 +69,7 @@ KEPT = {
 
 def _own() -> list[Part]:
     return [
-        *(_finished(queue, state, kept) for queue in Queue for state, kept in KEPT.items()),
+        *(_finished(state, kept) for state, kept in KEPT.items()),
         Part(
             name="idempotency keys",
             table="idempotency_keys",

@@ -41,11 +41,7 @@ class PaymentsConfig(AppConfig):
             jobs.register(
                 f"payments.{name}", f"payments.tasks.{name}", queue=Queue.PAYMENT_REMINDERS
             )
-        schedules.register(
-            "payment reminders due today",
-            "payments.find_reminders",
-            at=(9, 0),
-            catch_up=timedelta(hours=10),  # until the quiet hours begin
-        )
+        # However late, the plan itself keeps to the hours in which people may be written to.
+        schedules.register("payment reminders due today", "payments.find_reminders", at=(9, 0))
         events.subscribe(PaymentRecorded, "payments.handlers.money_came")
         events.subscribe(PaymentReversed, "payments.handlers.money_went")

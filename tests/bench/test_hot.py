@@ -29,7 +29,8 @@ def test_a_short_run_counts_what_can_be_hot_and_puts_the_settings_back():
 
     assert reloptions() == before
     assert rows["orders"].updates >= 2 * 6
-    assert rows["orders"].hot == rows["jobs"].hot == 0
+    assert rows["orders"].hot == 0
+    assert rows["jobs"].hot < rows["jobs"].updates / 10
     assert rows["credit_accounts"].hot > 0
     assert rows["vendor_products"].updates == 2 * 3 * 2
     assert rows["vendor_products"].hot == 2 * 3  # sold, not dispatched

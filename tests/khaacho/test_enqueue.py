@@ -218,7 +218,7 @@ def test_queries_of_the_table_use_its_partial_indexes(condition, index):
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO jobs (queue, kind, args, reference, dedupe_key, state, lease_until)"
-            " SELECT 'reports', 'k', '{}', '', 'key-' || n, CASE n % 50 WHEN 1 THEN 'queued'"
+            " SELECT 'reports', 'k', '{}', '', 'key-' || n, CASE n % 250 WHEN 1 THEN 'queued'"
             " WHEN 2 THEN 'running' ELSE 'done' END, now() FROM generate_series(1, 5000) n"
         )
         cursor.execute("ANALYZE jobs")

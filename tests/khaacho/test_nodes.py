@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 import pytest
+import redis
 from django.db import connection
 from django.utils import timezone
 
@@ -115,7 +116,8 @@ def test_a_heartbeat_survives_a_database_that_is_away(monkeypatch, caplog):
 
 
 @pytest.mark.processes
-def test_a_worker_is_there_while_it_runs_and_gone_when_it_stops(tmp_path):
+def test_a_worker_is_there_while_it_runs_and_gone_when_it_stops(tmp_path, redis_url):
+    redis.Redis.from_url(redis_url).flushall()  # pointers of other tests, which would come first
     log = tmp_path / "log"
     with worker(log, "-c", "3", "-Q", "reports,whatsapp", "-n", "first@here") as running:
         wait_for(lambda: ready(log), seconds=30, what="the worker")

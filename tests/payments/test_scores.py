@@ -224,7 +224,7 @@ def test_nobody_is_scored_for_an_unknown_id():
 def test_a_move_into_another_band_is_told_and_another_score_within_it_is_not(monkeypatch):
     kind = "CreditScoreChanged>somebody"
     monkeypatch.setitem(events._subscribers, "CreditScoreChanged", [kind])
-    monkeypatch.setitem(jobs._kinds, kind, jobs.Kind(kind, "-", Queue.CREDIT_SCORE))
+    monkeypatch.setitem(jobs.kinds.known, kind, jobs.Kind(kind, "-", Queue.CREDIT_SCORE, 60, 90))
     shop = make_retailer()
     order = deliver(shop)
     rescored(shop)
