@@ -125,7 +125,7 @@ def test_a_worker_is_there_while_it_runs_and_gone_when_it_stops(tmp_path, redis_
         node = jobs.live_nodes()[0]
         assert (node.queues, node.concurrency) == (["reports", "whatsapp"], 3)
         job_id = enqueue("test.die")  # a child dies, another is forked
-        wait_for(lambda: "WorkerLostError" in log.read_text(), what="a child to die")
+        wait_for(lambda: "signal 9" in log.read_text(), what="a child to die")
         other = enqueue("test.note", {"label": "a"})
         wait_for(lambda: state(other) == "done")
         assert (state(job_id), names()) == ("running", ["first@here"])
