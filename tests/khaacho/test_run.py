@@ -293,11 +293,13 @@ def test_job_without_a_request_is_the_origin_of_its_children():
     ]
 
 
-def test_the_next_job_is_found_without_sorting_what_waits():
+@pytest.mark.parametrize("queues", [1, 2])
+def test_the_next_job_is_found_without_sorting_what_waits(queues):
     sql.execute(
         "INSERT INTO jobs (queue, kind, args, reference, run_after)"
-        " SELECT (ARRAY['reports', 'whatsapp'])[1 + mod(n, 2)], 'test.note', '{}', '',"
-        " now() - interval '1 s' * n FROM generate_series(1, 5000) n"
+        " SELECT (ARRAY['reports', 'whatsapp'])[1 + mod(n, %s)], 'test.note', '{}', '',"
+        " now() - interval '1 s' * n FROM generate_series(1, 5000) n",
+        [queues],
     )
     sql.execute("ANALYZE jobs")
     with connection.cursor() as cursor:
