@@ -89,7 +89,9 @@ def register(
 def tick(name: str) -> bool:
     """Insert the job of the schedule's current slot; return False when it has one, or comes too late.
 
-    Any number of beats may tick at any time: a slot has one job. The slot follows the schedule as operators edited it. Raises KeyError for an unknown schedule.
+    Any number of beats may tick at any time: a slot has one job. The slot follows the schedule as
+    operators edited it; a slot that the beats' drift stepped over is inserted with the next.
+    Raises KeyError for an unknown schedule.
     """
     known = _schedules[name]
     row = (
@@ -100,11 +102,26 @@ def tick(name: str) -> bool:
     with transaction.atomic():
         now = sql.fetch_one("SELECT statement_timestamp()")
         assert now is not None
-        slot = latest_slot(row.schedule if row else known.timing, now[0])
-        if known.catch_up is not None and now[0] - slot > known.catch_up:
-            log.warning("schedule.skipped", extra={"schedule": name, "slot": slot})
-            return False
-        return jobs.enqueue(known.kind, reference=name, slot=slot) is not None
+        slots = _due_slots(known.kind, row.schedule if row else known.timing, now[0])
+        inserted = [_insert(known, slot, now[0]) for slot in slots]
+        return inserted[-1]
+
+
+def _due_slots(kind: str, timing: Timing, now: datetime) -> list[datetime]:
+    """Return the current slot, and before it the one between it and the last that was inserted."""
+    slot = latest_slot(timing, now)
+    every: timedelta | None = getattr(timing, "run_every", None)
+    if isinstance(timing, crontab) or not every:
+        return [slot]
+    last = sql.fetch_one("SELECT max(slot) FROM jobs WHERE kind = %s", [kind])
+    return [slot - every, slot] if last == (slot - 2 * every,) else [slot]
+
+
+def _insert(known: Schedule, slot: datetime, now: datetime) -> bool:
+    if known.catch_up is not None and now - slot > known.catch_up:
+        log.warning("schedule.skipped", extra={"schedule": known.name, "slot": slot})
+        return False
+    return jobs.enqueue(known.kind, reference=known.name, slot=slot) is not None
 
 
 def latest_slot(timing: Timing, now: datetime) -> datetime:

@@ -163,6 +163,12 @@ def _by_size(bench: Bench) -> Findings:
         calls = {
             size: world.inside(clients[size].getting(path)) for size, world in bench.worlds.items()
         }
+        for (
+            size,
+            call,
+        ) in calls.items():  # the first reading of a page is the disk's cost, not the list's
+            for _ in clients[size].people:
+                call()
         return compare(calls, bench.requests)
 
     ours, reference = inside(OURS), inside(REFERENCE)

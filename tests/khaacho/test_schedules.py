@@ -102,6 +102,20 @@ def test_ticks_at_once_make_one_job():
 
 
 @pytest.mark.django_db
+@pytest.mark.django_db
+@pytest.mark.parametrize(("back", "slots"), [(1, [1, 0]), (2, [2, 1, 0]), (3, [3, 0])])
+def test_a_slot_that_beats_stepped_over_comes_with_the_next(back: int, slots: list[int]):
+    """Beats drift: of a schedule of seconds one is stepped over now and then. More than one is a downtime."""
+    hour = timedelta(hours=1)
+    schedules.register("hourly", "test.fail", every=hour)
+    assert schedules.tick("hourly")
+    first = Job.objects.get()
+    Job.objects.update(slot=first.slot - back * hour)
+    assert schedules.tick("hourly")
+    found = list(Job.objects.order_by("slot").values_list("slot", flat=True))
+    assert found == [first.slot - n * hour for n in slots]
+
+
 def test_tick_of_an_unknown_schedule_is_an_error():
     with pytest.raises(KeyError):
         schedules.tick("never heard of")
