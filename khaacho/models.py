@@ -213,9 +213,11 @@ class Job(models.Model):
             ),
             # the dead of a queue, the list's filters
             models.Index(fields=["queue", "state", "-finished_at"], name="job_queue_state_idx"),
-            # the figures of a queue: what finished since it was counted by the minute; the purge
+            # the figures of a queue: what finished since it was counted by the minute, without its rows;
+            # the purge
             models.Index(
                 fields=["finished_at"],
+                include=["queue", "state", "coalesced", "stalls"],
                 condition=Q(finished_at__isnull=False),
                 name="job_finished_idx",
             ),

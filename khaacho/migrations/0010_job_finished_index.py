@@ -14,6 +14,6 @@ class Migration(migrations.Migration):
     operations = [
         AddIndexConcurrently(
             model_name='job',
-            index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='job_finished_idx'),
+            index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], include=['queue', 'state', 'coalesced', 'stalls'], name='job_finished_idx'),
         ),
     ]
