@@ -11,9 +11,7 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
-from django.middleware.csrf import CsrfViewMiddleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from khaacho import cache_budget, logs
@@ -45,7 +43,7 @@ def request_id(get_response: Handler) -> Handler:
 class APIErrors:
     """Let nothing but problem documents leave API paths: no HTML, no traceback, in debug mode either.
 
-    It does for the API what CommonMiddleware and XFrameOptionsMiddleware do for pages.
+    It does for the API what CommonMiddleware does for pages; what it refuses itself is not framed either.
     """
 
     def __init__(self, get_response: Handler) -> None:
@@ -105,14 +103,6 @@ class _PagesOnly:
 
 
 class PageCommon(_PagesOnly, CommonMiddleware):
-    pass
-
-
-class PageForgery(_PagesOnly, CsrfViewMiddleware):
-    """An API view is exempt: it believes a token in a header, which no other site can send."""
-
-
-class PageFrames(_PagesOnly, XFrameOptionsMiddleware):
     pass
 
 
