@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Page, sync_playwright
 
 ARGUMENTS = [
@@ -43,6 +44,9 @@ def chromium(address: str) -> Iterator[Page]:
         try:
             yield page
         finally:
+            # Beside the driver's event loop Django keeps connections of their own, which would outlive
+            # this test and be cut by one that ends all sessions.
+            connections.close_all()
             browser.close()
     assert strangers == []
 

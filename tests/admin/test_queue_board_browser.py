@@ -124,7 +124,6 @@ def test_renews_itself_under_a_strict_policy(live_server, officer: User):  # noq
         page.locator("#board-workers summary").click()
         page.locator("#whatsapp-waiting").focus()
         assert count_of(page, "#whatsapp-waiting") == "1"
-        connection.close()  # it idled while the browser worked
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO jobs (queue, kind, args, reference) SELECT 'whatsapp', 'k', '{}', '' FROM generate_series(1, 5)"
