@@ -1,14 +1,15 @@
 """What the six queues are doing: exact figures for the API, the board and the health checks (ADR 25).
 
-A figure of a past period adds three parts up: whole minutes from `job_minutes`, and from `jobs` by
-an index what finished since they were counted and the part of a minute with which the period
-begins. Percentiles come from counts of durations (monitoring/durations.py) and are off by 5 % at most.
+A past period begins with a whole minute, the one that runs when the period's length has passed: the
+last hour is 60 to 61 minutes. Its figure adds two parts up: minutes of `job_minutes`, and from `jobs`
+by an index what finished since they were counted. Percentiles come from counts of durations
+(monitoring/durations.py) and are off by 5 % at most.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from khaacho import broker, jobs, schedules, sql
@@ -18,9 +19,6 @@ from monitoring import durations
 from monitoring.job_minutes import RUN, SPAN, WAIT
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-LATELY = timedelta(minutes=5)  # throughput
-QUARTER = timedelta(minutes=15)  # percentiles
-NEVER = datetime.max.replace(tzinfo=UTC)
 SHARE = 0.95
 SLOT, SLOTS = timedelta(minutes=5), 36  # of the curve: three hours
 
@@ -30,10 +28,10 @@ class QueueFigures:
     """One queue at a moment. Waiting: due, and free to be taken. Delayed: not before a later moment.
 
     Retrying: waits for its next attempt. `failed_1h` are jobs whose last failure is within the hour.
-    Waits (from due to taken) and runs are those of the jobs done in the last quarter of an hour, its
-    first minute whole; throughput is the mean of five minutes. What was deduplicated (requests folded
-    into a job) or stalled (a lease expired) is counted over the jobs that are open or ended in the
-    last 24 hours.
+    Waits (from due to taken) and runs are those of the jobs done in the last quarter of an hour;
+    throughput is the mean of the last five minutes. What was deduplicated (requests folded into a
+    job) or stalled (a lease expired) is counted over the jobs that are open or ended in the last 24
+    hours. Each period begins with a whole minute.
     """
 
     queue: str
@@ -102,7 +100,7 @@ running AS (
     SELECT queue, count(*) AS active, sum(coalesced) AS deduplicated, sum(stalls) AS stalled
     FROM jobs WHERE state = '{JobState.RUNNING}' GROUP BY queue
 ),
-failed AS (SELECT queue, count(*) AS jobs FROM jobs WHERE failed_at > %(hour)s GROUP BY queue)
+failed AS (SELECT queue, count(*) AS jobs FROM jobs WHERE failed_at >= %(hour)s GROUP BY queue)
 SELECT q.queue, coalesce(queued.jobs, 0) - coalesce(delayed, 0) - coalesce(retrying, 0),
     coalesce(delayed, 0), coalesce(retrying, 0),
     coalesce(active, 0), dead.jobs, coalesce(failed.jobs, 0),
@@ -120,42 +118,41 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(coalesced), 0) AS deduplicated, coalesce(sum(stalls), 0) AS stalled
     FROM jobs j WHERE j.queue = q.queue
-        AND j.state IN ('{JobState.DEAD}', '{JobState.CANCELLED}') AND j.finished_at > %(day)s
+        AND j.state IN ('{JobState.DEAD}', '{JobState.CANCELLED}') AND j.finished_at >= %(day)s
 ) AS ended
 ORDER BY q.place
 """
 # What is kept by the minute, in one snapshot with the moment up to which it was counted.
 MINUTES = """
-WITH day AS (
-    SELECT queue, sum(deduplicated) AS deduplicated, sum(stalled) AS stalled FROM job_minutes
-    WHERE minute >= statement_timestamp() - interval '1 day' GROUP BY queue
+WITH began AS MATERIALIZED (
+    SELECT statement_timestamp() AS now,
+        date_trunc('minute', statement_timestamp() - interval '1 day') AS day,
+        date_trunc('minute', statement_timestamp() - interval '1 hour') AS hour,
+        date_trunc('minute', statement_timestamp() - interval '15 minutes') AS quarter,
+        date_trunc('minute', statement_timestamp() - interval '5 minutes') AS lately
 ),
-hour AS (
-    SELECT queue, jsonb_agg(jsonb_build_array(minute, done)) AS minutes FROM job_minutes
-    WHERE minute >= statement_timestamp() - interval '1 hour' GROUP BY queue
+minutes AS (
+    SELECT queue, sum(deduplicated) AS deduplicated, sum(stalled) AS stalled,
+        coalesce(sum(done) FILTER (WHERE minute >= hour), 0) AS hour,
+        coalesce(sum(done) FILTER (WHERE minute >= lately), 0) AS lately
+    FROM job_minutes, began WHERE minute >= day GROUP BY queue
 ),
-quarter AS (
-    SELECT queue, jsonb_agg(waits) AS waits, jsonb_agg(runs) AS runs FROM job_minutes
-    WHERE minute >= date_trunc('minute', statement_timestamp() - interval '15 minutes')
-    GROUP BY queue
+lasted AS (
+    SELECT queue, jsonb_agg(waits) AS waits, jsonb_agg(runs) AS runs
+    FROM job_minutes, began WHERE minute >= quarter GROUP BY queue
 )
-SELECT statement_timestamp(), (
+SELECT began.*, (
     SELECT max(counted_until) FROM job_minutes
     WHERE minute = (SELECT max(minute) FROM job_minutes)
-), queue, deduplicated, stalled, coalesce(minutes, '[]')::text, coalesce(waits, '[]')::text,
-    coalesce(runs, '[]')::text
-FROM (SELECT) AS one
-LEFT JOIN (day LEFT JOIN hour USING (queue) LEFT JOIN quarter USING (queue)) ON true
+), queue, deduplicated, stalled, minutes.hour, minutes.lately,
+    coalesce(waits, '[]')::text, coalesce(runs, '[]')::text
+FROM began LEFT JOIN (minutes LEFT JOIN lasted USING (queue)) ON true
 """
-# Periods of `jobs`, each read by the index on finished_at alone.
+# What is not counted yet, read by the index on finished_at alone.
 ENDED = f"""
-SELECT period.name, done.*
-FROM unnest(%(names)s::text[], %(since)s::timestamptz[], %(until)s::timestamptz[])
-    AS period (name, since, until)
-CROSS JOIN LATERAL (
-    SELECT queue, count(*), sum(coalesced), sum(stalls) FROM jobs
-    WHERE state = '{JobState.DONE}' AND finished_at >= since AND finished_at < until GROUP BY queue
-) AS done
+SELECT queue, count(*) FILTER (WHERE finished_at >= %(hour)s),
+    count(*) FILTER (WHERE finished_at >= %(lately)s), sum(coalesced), sum(stalls)
+FROM jobs WHERE state = '{JobState.DONE}' AND finished_at >= %(since)s GROUP BY queue
 """
 LASTED = f"""
 SELECT done.* FROM (SELECT %(since)s::timestamptz AS since OFFSET 0) AS tail
@@ -190,27 +187,14 @@ class _Done:
 
 
 @dataclass(frozen=True)
-class _Period:
-    """From `since` on; minutes that begin at `whole` or later are counted whole, up to `counted`."""
+class _Periods:
+    """When the periods began whose last moment is `now`, each with a whole minute."""
 
-    name: str
-    since: datetime
-    counted: datetime
-
-    @property
-    def whole(self) -> datetime:
-        floor = _floor(self.since)
-        return floor if floor == self.since else floor + MINUTE
-
-    def rest(self) -> tuple[str, datetime, datetime]:
-        """Return the period of `jobs` before the first whole minute; all of it when none is counted."""
-        if self.since >= self.counted:
-            return self.name, self.since, NEVER
-        return self.name, self.since, min(self.whole, self.counted)
-
-    @property
-    def has_tail(self) -> bool:
-        return self.since < self.counted
+    now: datetime
+    day: datetime
+    hour: datetime
+    quarter: datetime
+    lately: datetime
 
 
 def _floor(moment: datetime) -> datetime:
@@ -219,15 +203,17 @@ def _floor(moment: datetime) -> datetime:
 
 def overview() -> Overview:
     """Return what the queues are doing and who works. Seven statements, and LLEN."""
-    now, done = _done()
+    periods, done = _done()
+    now = periods.now
     depths = broker.depths(Queue.values)
+    minutes = (now - periods.lately) / MINUTE
     return Overview(
         now=now,
         redis="down" if depths is None else "ok",
         sweep_last_run_seconds=_rounded(jobs.sweep_last_run_seconds()),
         beat_last_tick_seconds=_rounded(schedules.beat_last_tick_seconds()),
         workers=[_worker(node, now) for node in jobs.live_nodes()],
-        queues=[_figures(row, done[row[0]], depths) for row in _open(now)],
+        queues=[_figures(row, done[row[0]], minutes, depths) for row in _open(now)],
     )
 
 
@@ -257,7 +243,13 @@ def curves() -> dict[str, list[int]]:
 
 def _open(now: datetime) -> list[tuple[Any, ...]]:
     return sql.fetch(
-        OPEN, {"queues": Queue.values, "now": now, "hour": now - HOUR, "day": now - DAY}
+        OPEN,
+        {
+            "queues": Queue.values,
+            "now": now,
+            "hour": _floor(now - HOUR),
+            "day": _floor(now - DAY),
+        },
     )
 
 
@@ -270,7 +262,9 @@ def _worker(node: WorkerNode, now: datetime) -> Worker:
     return Worker(node.name, tuple(node.queues), node.concurrency, round(max(0.0, seen), 1))
 
 
-def _figures(row: Sequence[Any], done: _Done, depths: Mapping[str, int] | None) -> QueueFigures:
+def _figures(
+    row: Sequence[Any], done: _Done, minutes: float, depths: Mapping[str, int] | None
+) -> QueueFigures:
     queue, waiting, delayed, retrying, active, dead, failed, oldest = row[:8]
     deduplicated, stalled, paused, reason, paused_by, changed_at = row[8:]
     return QueueFigures(
@@ -290,7 +284,7 @@ def _figures(row: Sequence[Any], done: _Done, depths: Mapping[str, int] | None) 
         oldest_waiting_seconds=round(oldest, 1),
         wait_p95_ms=_p95(done.waits),
         run_p95_ms=_p95(done.runs),
-        throughput_per_minute=round(done.lately / (LATELY / MINUTE), 1),
+        throughput_per_minute=round(done.lately / minutes, 1),
         deduplicated_24h=int(deduplicated) + done.deduplicated,
         stalled_24h=int(stalled) + done.stalled,
         broker_depth=None if depths is None else depths[queue],
@@ -302,54 +296,34 @@ def _p95(counts: Iterable[Mapping[str, int]]) -> int | None:
     return None if found is None else round(found)
 
 
-def _done() -> tuple[datetime, dict[str, _Done]]:
-    """Return the database's moment, and what each queue has done up to now."""
+def _done() -> tuple[_Periods, dict[str, _Done]]:
+    """Return when the periods began, and what each queue has done in them."""
     rows = sql.fetch(MINUTES)
-    now, counted = rows[0][:2]
-    hour, lately, day = now - HOUR, now - LATELY, now - DAY
-    counted = max(counted or day, day)
+    periods, counted = _Periods(*rows[0][:5]), rows[0][5]
+    counted = max(counted or periods.day, periods.day)
     done = {queue: _Done() for queue in Queue.values}
-    periods = [
-        _Period("hour", hour, counted),
-        _Period("lately", lately, counted),
-        _Period("day", day, counted),
-    ]
-    for _, _, queue, *kept in rows:
+    for queue, deduplicated, stalled, hour, lately, waits, runs in (row[6:] for row in rows):
         if queue is not None:
-            _add_minutes(done[queue], kept, periods)
-    _add_jobs(done, periods, counted)
-    for queue, wait, run, count in sql.fetch(
-        LASTED, {"since": max(_floor(now - QUARTER), counted)}
-    ):
+            done[queue] = _Done(
+                hour=int(hour),
+                lately=int(lately),
+                deduplicated=int(deduplicated),
+                stalled=int(stalled),
+                waits=json.loads(waits),
+                runs=json.loads(runs),
+            )
+    _add_uncounted(done, periods, counted)
+    return periods, done
+
+
+def _add_uncounted(done: dict[str, _Done], periods: _Periods, counted: datetime) -> None:
+    """Add what finished since it was counted last."""
+    asked = {"since": counted, "hour": periods.hour, "lately": periods.lately}
+    for queue, hour, lately, deduplicated, stalled in sql.fetch(ENDED, asked):
+        done[queue].hour += hour
+        done[queue].lately += lately
+        done[queue].deduplicated += deduplicated
+        done[queue].stalled += stalled
+    for queue, wait, run, count in sql.fetch(LASTED, {"since": max(periods.quarter, counted)}):
         done[queue].waits.append({str(wait): count})
         done[queue].runs.append({str(run): count})
-    return now, done
-
-
-def _add_minutes(done: _Done, kept: Sequence[Any], periods: Sequence[_Period]) -> None:
-    deduplicated, stalled, minutes, waits, runs = kept
-    hour, lately, _ = periods
-    done.deduplicated, done.stalled = int(deduplicated), int(stalled)
-    for text, count in json.loads(minutes):
-        minute = datetime.fromisoformat(text)
-        done.hour += count if minute >= hour.whole else 0
-        done.lately += count if minute >= lately.whole else 0
-    done.waits += json.loads(waits)
-    done.runs += json.loads(runs)
-
-
-def _add_jobs(done: dict[str, _Done], periods: Sequence[_Period], counted: datetime) -> None:
-    """Add what is not kept by the minute: the tail, and the beginnings of the periods."""
-    with_tail = {period.name for period in periods if period.has_tail}
-    asked = [period.rest() for period in periods]
-    if with_tail:
-        asked.append(("tail", counted, NEVER))
-    names, since, until = (list(column) for column in zip(*asked, strict=True))
-    for name, queue, count, deduplicated, stalled in sql.fetch(
-        ENDED, {"names": names, "since": since, "until": until}
-    ):
-        own = with_tail if name == "tail" else {name}
-        done[queue].hour += count if "hour" in own else 0
-        done[queue].lately += count if "lately" in own else 0
-        done[queue].deduplicated += deduplicated if "day" in own else 0
-        done[queue].stalled += stalled if "day" in own else 0

@@ -12,15 +12,17 @@ SELECT queue,
     count(*) FILTER (WHERE state = 'running') AS active,
     count(*) FILTER (WHERE state = 'queued' AND run_after > %(now)s AND attempts = 0) AS delayed,
     count(*) FILTER (WHERE state = 'queued' AND run_after > %(now)s AND attempts > 0) AS retrying,
-    count(*) FILTER (WHERE state = 'done' AND finished_at >= %(now)s - interval '1 hour') AS completed_1h,
-    count(*) FILTER (WHERE failed_at > %(now)s - interval '1 hour') AS failed_1h,
+    count(*) FILTER (WHERE state = 'done' AND finished_at >= date_trunc('minute', %(now)s - interval '1 hour')) AS completed_1h,
+    count(*) FILTER (WHERE failed_at >= date_trunc('minute', %(now)s - interval '1 hour')) AS failed_1h,
     count(*) FILTER (WHERE state = 'dead') AS dead,
     round(count(*) FILTER (WHERE state = 'done'
-        AND finished_at >= %(now)s - interval '5 minutes') / 5.0, 1)::float AS throughput_per_minute,
+        AND finished_at >= date_trunc('minute', %(now)s - interval '5 minutes')) * 60
+        / date_part('epoch', %(now)s - date_trunc('minute', %(now)s - interval '5 minutes'))::numeric,
+        1)::float AS throughput_per_minute,
     coalesce(sum(coalesced) FILTER (WHERE state IN ('queued', 'running')
-        OR finished_at >= %(now)s - interval '1 day'), 0)::int AS deduplicated_24h,
+        OR finished_at >= date_trunc('minute', %(now)s - interval '1 day')), 0)::int AS deduplicated_24h,
     coalesce(sum(stalls) FILTER (WHERE state IN ('queued', 'running')
-        OR finished_at >= %(now)s - interval '1 day'), 0)::int AS stalled_24h
+        OR finished_at >= date_trunc('minute', %(now)s - interval '1 day')), 0)::int AS stalled_24h
 FROM jobs GROUP BY queue
 """
 LASTED = """

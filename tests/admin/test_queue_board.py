@@ -1,7 +1,6 @@
 """The queue board: what it says, who may do what, and that it stays quick with 100,000 jobs waiting."""
 
 import re
-import time
 
 import pytest
 from django.db import connection
@@ -170,23 +169,22 @@ def member_of(client: Client):
     return client.get("/admin/").context["user"]
 
 
-def test_the_same_work_with_100_000_waiting_jobs(admin: Client):
-    """The time of the whole page is a target of `make bench`: here others' work would be in it."""
+def test_the_same_statements_with_100_000_waiting_jobs(admin: Client):
+    """How long they take is a target of `make bench`."""
     everybody_works()
 
-    def cost(path: str) -> tuple[int, float]:
+    def statements(path: str) -> int:
         body(admin, path)
         with CaptureQueriesContext(connection) as captured:
-            begun = time.process_time()
             body(admin, path)
-            return len(captured), (time.process_time() - begun) * 1000
+        return len(captured)
 
-    few = {path: cost(path)[0] for path in (BOARD, NOW)}
+    waiting(3)
+    few = {path: statements(path) for path in (BOARD, NOW)}
     waiting(100_000)
-    found = {path: cost(path) for path in (BOARD, NOW, JOBS)}
-    assert {path: found[path][0] for path in few} == few
-    assert found[BOARD][0] <= 12
-    assert max(ms for _, ms in found.values()) <= 120, found
+    assert {path: statements(path) for path in (BOARD, NOW)} == few
+    assert statements(JOBS) <= 4  # a long list is estimated, a short one counted
+    assert few[BOARD] <= 12
 
 
 def test_a_job_is_found_among_100_000(admin: Client):
