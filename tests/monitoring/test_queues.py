@@ -266,7 +266,7 @@ def test_the_same_statements_at_any_number_of_jobs():
     few = statements()
     a_trade_of_jobs(random.Random(2), now(), 300)
     job_minutes.count()
-    assert statements() == few == 7
+    assert statements() == few == 6
 
 
 def test_beat_has_it_done_every_minute():
