@@ -25,6 +25,7 @@ from bench.targets import (
     memory,
     order_list,
     order_placing,
+    poison,
     queue_stats,
     traffic,
 )
@@ -39,6 +40,7 @@ MEASURES: Mapping[str, Callable[[Bench], Findings]] = {
     "6b": queue_stats.measure,
     "http": traffic.measure,
     "6": jobs.measure,
+    "6c": poison.measure,
     "8": memory.measure,
 }
 WIDTH = 170  # of a log, which has none of its own
