@@ -1,7 +1,7 @@
 """The four views in the admin: read-only, read once for each page, and honest when they cannot be read."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -60,6 +60,8 @@ class ViewAdmin(KhaachoModelAdmin):
 
     paginator = ReadOncePaginator
     change_list_template = "monitoring/view_list.html"
+    list_display: ClassVar[tuple[str | Column, ...]]
+    sortable_by: ClassVar[tuple[str | Column, ...]]  # type: ignore[assignment]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RecordList]:
         return ViewList
@@ -189,11 +191,23 @@ class IndexUsageAdmin(ViewAdmin):
 
 @admin.register(TableBloat)
 class TableBloatAdmin(ViewAdmin):
-    list_display = ("table", TABLE_SIZE, TOTAL_SIZE, "live_tuples", "dead_tuples", "dead", FREE, "state")
+    list_display = (
+        "table",
+        TABLE_SIZE,
+        TOTAL_SIZE,
+        "live_tuples",
+        "dead_tuples",
+        "dead",
+        FREE,
+        "state",
+    )
     sortable_by = ("table", TABLE_SIZE, TOTAL_SIZE, "live_tuples", "dead_tuples", "dead", FREE)
     ordering = ("-total_size",)
     fieldsets = sections(
-        (None, ("table", "schema", TOTAL_SIZE, TABLE_SIZE, INDEX_SIZE, size("toast_size", "TOAST"))),
+        (
+            None,
+            ("table", "schema", TOTAL_SIZE, TABLE_SIZE, INDEX_SIZE, size("toast_size", "TOAST")),
+        ),
         ("Rows", ("live_tuples", "dead_tuples", "dead")),
         ("Free space", (FREE, "estimated_bloat_percent", "estimate_note")),
         ("Care", ("last_vacuum", "last_autovacuum", "last_analyze", "last_autoanalyze")),
@@ -216,7 +230,15 @@ class TableBloatAdmin(ViewAdmin):
 
 @admin.register(MissingIndex)
 class MissingIndexAdmin(ViewAdmin):
-    list_display = ("table", "seq_scan", "seq_tup_read", "idx_scan", "avg_rows_per_scan", TABLE_SIZE, "state")
+    list_display = (
+        "table",
+        "seq_scan",
+        "seq_tup_read",
+        "idx_scan",
+        "avg_rows_per_scan",
+        TABLE_SIZE,
+        "state",
+    )
     sortable_by = ("table", "seq_scan", "seq_tup_read", "idx_scan", "avg_rows_per_scan", TABLE_SIZE)
     ordering = ("-seq_tup_read",)
     list_filter = ("has_no_index",)
@@ -230,4 +252,3 @@ class MissingIndexAdmin(ViewAdmin):
         if table.has_no_index:
             return badge("bad", _("no index at all"))
         return badge("warn", _("mostly read from end to end"))
-
