@@ -23,9 +23,10 @@ def swollen_table(session: psycopg.Connection) -> None:
         " WITH (autovacuum_enabled = off)"
     )
     session.execute(
-        "INSERT INTO swollen SELECT n, n %% 2 = 0, n, 'name ' || n, CASE WHEN n %% 3 = 0 THEN repeat('x', 40) END"
+        "INSERT INTO swollen SELECT n, n % 2 = 0, n, 'name ' || n, CASE WHEN n % 3 = 0 THEN repeat('x', 40) END"
         " FROM generate_series(1, 60000) AS n"
     )
+    session.execute("SELECT pg_stat_force_next_flush()")
 
 
 @pytest.mark.parametrize("kept", [1, 3, 10])
