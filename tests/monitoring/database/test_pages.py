@@ -43,7 +43,7 @@ def unreachable() -> Iterator[None]:
 @pytest.mark.parametrize("model", VIEWS)
 def test_every_column_sorts_and_every_filter_is_fixed(desk, model):
     shown = django_admin.site.get_model_admin(model)
-    for number in range(1, len(shown.list_display) + 1):
+    for number in range(len(shown.list_display)):
         for sign in ("", "-"):
             with CaptureQueriesContext(connections["monitor"]) as captured:
                 response = desk.get(list_of(model), {"o": f"{sign}{number}"})
@@ -55,11 +55,8 @@ def test_every_column_sorts_and_every_filter_is_fixed(desk, model):
 
 
 def test_an_index_has_a_page_and_sizes_for_people(desk):
-    response = desk.get(list_of(IndexUsage), {"o": "-5"})
+    response = desk.get(list_of(IndexUsage), {"o": "-4"})
     rows = response.context["cl"].result_list
-    print(
-        "ORDER", response.context["cl"].queryset.query.order_by, response.context["cl"].list_display
-    )
     assert len(rows) == 50
     sizes = [row.index_size for row in rows]
     assert sizes == sorted(sizes, reverse=True)
