@@ -8,6 +8,9 @@ from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
+from monitoring.history.models import ReleaseMarker
+
+__all__ = ["JobMinute", "ReleaseMarker", "Report"]
 
 ERROR_MAX = 2000
 
