@@ -39,8 +39,10 @@ class Statement:
         self.head, self.tail = head, tail
 
     def run(self, times=1, head=None):
+        """Run it, and return the first row of the last time."""
         for _ in range(times):
-            run(f"SELECT {head or self.head}{self.columns}{self.tail}")
+            [row, *_] = run(f"SELECT {head or self.head}{self.columns}{self.tail}")
+        return row
 
     @property
     def queryid(self):
@@ -48,7 +50,7 @@ class Statement:
         [(found,)] = sql.fetch(
             "SELECT DISTINCT queryid FROM monitor.statements(true)"
             " WHERE query LIKE %s AND length(query) - length(replace(query, ', $', '')) = %s",
-            [f"SELECT {head}%", 3 * (self.columns + self.tail).count(", ")],
+            [f"SELECT {head}%", 3 * (self.head + self.columns + self.tail).count(", ")],
         )
         return found
 
@@ -87,7 +89,7 @@ ON CONFLICT (queryid) DO NOTHING
 """
 
 
-def make_sample(at, previous, calls=0, exec_ms=0.0):
+def make_sample(at, previous=None, calls=0, exec_ms=0.0):
     sql.execute(SAMPLE, {"at": at, "previous": previous, "calls": calls, "exec_ms": exec_ms})
 
 
@@ -103,3 +105,42 @@ def make_text(number, text, first_seen):
 def run(statement):
     with connection.cursor() as cursor:
         cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+ZERO_COLUMNS = (
+    "xact_commit, xact_rollback, blocks_read, blocks_hit, tuples_returned, tuples_fetched,"
+    " tuples_inserted, tuples_updated, tuples_deleted, conflicts, temp_files, temp_bytes, deadlocks,"
+    " active_ms, idle, idle_in_transaction, other, waiting_for_locks, bytes"
+).split(", ")
+
+
+def make_database(at, **columns):
+    """Make a sample of the database, all of it nothing but one active session and what is given."""
+    row = dict.fromkeys(ZERO_COLUMNS, 0) | {
+        "sampled_at": at,
+        "active": 1,
+        "server_connections": 1,
+        "max_connections": 100,
+        **columns,
+    }
+    names = ", ".join(row)
+    sql.execute(
+        f"INSERT INTO database_samples ({names}) VALUES ({', '.join(['%s'] * len(row))})",
+        list(row.values()),
+    )
+
+
+def make_table(at, relation, relid, *, bytes=0, total=0, seq_scan=0, seq_tup_read=0, idx_scan=0):  # noqa: A002
+    sql.execute(
+        "INSERT INTO table_samples VALUES (%s, %s, %s, %s, %s, 5, 0, %s, %s, %s, 0, 0, 0, 0, 0, 0, 0)",
+        [at, relid, relation, bytes, total, seq_scan, seq_tup_read, idx_scan],
+    )
+
+
+def make_index(at, index, scans):
+    sql.execute(
+        "INSERT INTO index_samples SELECT %s, indexrelid, indrelid, %s, 0, 8192 FROM pg_index"
+        " WHERE indexrelid = %s::regclass",
+        [at, scans, index],
+    )
