@@ -53,7 +53,7 @@ CREATE TABLE statement_texts (
     first_seen timestamptz NOT NULL,
     last_seen timestamptz NOT NULL,
     CONSTRAINT statement_text_bounded CHECK (length(text) <= 20000)
-) WITH (fillfactor = 90);
+);
 """
 
 # What was added between `statements_since` and `sampled_at` of the sample; a statement that was not
