@@ -17,6 +17,7 @@ SETTINGS = {
     "orders": {VACUUM, ANALYZE},
     "payments": {ANALYZE},
     "retailers": {"fillfactor=90"},
+    "statement_counters": {"fillfactor=50"},
     "vendor_products": {"fillfactor=80"},
     "whatsapp_messages": {VACUUM},
 }

@@ -23,7 +23,7 @@ from khaacho.models import (
 from khaacho.rollback import run_after_rollback
 from monitoring import services as monitoring
 from monitoring.enums import ReportFormat, ReportKind
-from monitoring.models import JobMinute, Report
+from monitoring.models import JobMinute, ReleaseMarker, Report
 from orders.models import FiscalYear, Order, OrderRefusal
 from payments import scores
 from payments import services as payments
@@ -144,6 +144,7 @@ def _machinery(number: int, user_id: int) -> None:
         waits={"1": 1},
         runs={"1": 1},
     )
+    ReleaseMarker.objects.create(name=f"v{number}", released_at=moment)
     QueueSetting.objects.get_or_create(queue=Queue.values[number % 6])
     WorkerNode.objects.create(name=f"node-{number}", queues=["reports"], concurrency=1)
     RefreshToken.objects.create(
