@@ -48,7 +48,7 @@ def trouble_of(error: Exception, panel: str) -> Trouble:
     """Say in words what an error means for a panel; one that only we can mend is logged with its trace."""
     found = _of_redis(error) or _of_database(error)
     if found is None:
-        logger.exception("monitoring_panel_failed", extra={"panel": panel}, exc_info=error)
+        logger.error("monitoring_panel_failed", extra={"panel": panel}, exc_info=error)
         return Trouble(
             _("This panel has a fault. It is in the log as monitoring_panel_failed."),
             detail=type(error).__name__,
