@@ -9,8 +9,6 @@ rest is left for a look of its own (`?panel=name`).
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +27,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from monitoring.database import access
 from monitoring.pages.troubles import Trouble, lacking, trouble_of
 
 logger = logging.getLogger(__name__)
@@ -43,8 +42,6 @@ RANGES: Mapping[str, timedelta] = {
     "30d": timedelta(days=30),
 }
 USUAL_RANGE = "24h"
-
-_deadline: ContextVar[float | None] = ContextVar("monitoring_deadline", default=None)
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,13 @@ class Window:
     def query(self) -> str:
         """What a link to another page adds to its address: `range=24h`."""
         return urlencode({"range": self.name})
+
+    def pills(self, name: str, choices: Mapping[str, Any], current: str) -> list["Pill"]:
+        """Return links to this page with the parameter set to each of the choices; the range stays."""
+        return [
+            Pill(str(text), f"?{urlencode({'range': self.name, name: value})}", value == current)
+            for value, text in choices.items()
+        ]
 
     def choice(self, name: str, choices: Mapping[str, Any]) -> str:
         """Return the parameter's value when it is one of the choices, else the first of them."""
@@ -154,13 +158,9 @@ class _Reading:
     unreachable: Trouble | None = None
     lacks: dict[str, Trouble] = field(default_factory=dict)
 
-
-def timeout_ms() -> int:
-    """Return how long the statement that is to be run may take, in ms; at least one."""
-    ends = _deadline.get()
-    if ends is None:
-        return PANEL_MS
-    return max(1, min(PANEL_MS, int((ends - time.monotonic()) * 1000)))
+    def soon(self) -> float:
+        """Return the moment by which what begins now must have ended."""
+        return min(self.ends, time.monotonic() + PANEL_MS / 1000)
 
 
 def page_urls(pages: Sequence[MonitoringPage]) -> list[URLPattern | URLResolver]:
@@ -190,18 +190,15 @@ def page_context(
             for other in pages
             if other.in_menu and may_see(request, other)
         ],
-        "ranges": pills(request, "range", {name: name for name in RANGES}, window.name)
-        if page.ranged
-        else (),
+        "ranges": _ranges(request, window) if page.ranged else (),
     }
 
 
-def pills(request: HttpRequest, name: str, choices: Mapping[str, str], current: str) -> list[Pill]:
-    """Return links to this page with the parameter set to each of the choices; the others stay."""
-    kept = request.GET.dict() | {name: ""}
+def _ranges(request: HttpRequest, window: Window) -> list[Pill]:
+    """Return links to this page as it is, over each of the ranges."""
+    asked = request.GET.dict()
     return [
-        Pill(str(text), f"?{urlencode(kept | {name: value})}", value == current)
-        for value, text in choices.items()
+        Pill(name, f"?{urlencode(asked | {'range': name})}", name == window.name) for name in RANGES
     ]
 
 
@@ -242,9 +239,9 @@ def read_panels(request: HttpRequest, panels: Sequence[Panel], window: Window) -
 
 
 def _read_capabilities(reading: _Reading) -> None:
-    with _within(reading):
+    with access.within(reading.soon()):
         try:
-            reading.lacks = lacking(timeout_ms())
+            reading.lacks = lacking()
         except Exception as error:  # noqa: BLE001 - the panels are read all the same
             _note(reading, trouble_of(error, panel="capabilities"))
 
@@ -263,7 +260,7 @@ def _shown(request: HttpRequest, panel: Panel, window: Window, reading: _Reading
             alone_url=alone,
         )
     wants = [reading.lacks[want] for want in panel.wants if want in reading.lacks]
-    with _within(reading):
+    with access.within(reading.soon()):
         try:
             context = {**panel.read(window), "window": window, "panel": panel}
             html = render_to_string(panel.template, context, request)
@@ -281,12 +278,3 @@ def _shown(request: HttpRequest, panel: Panel, window: Window, reading: _Reading
 def _note(reading: _Reading, trouble: Trouble) -> None:
     if trouble.is_unreachable:
         reading.unreachable = trouble
-
-
-@contextmanager
-def _within(reading: _Reading) -> Iterator[None]:
-    token = _deadline.set(reading.ends)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.database import access
+from monitoring.database import tables
 from monitoring.pages import remedies
-from monitoring.pages.framework import MonitoringPage, Panel, Window, timeout_ms
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 
 LIMIT = 50
 ON_DELETE = {
@@ -17,31 +17,23 @@ ON_DELETE = {
     "n": _("set null"),
     "d": _("set default"),
 }
-_FOREIGN_KEYS = f"""
-SELECT * FROM monitor.unindexed_foreign_keys
-ORDER BY estimated_rows DESC, tablename, constraint_name LIMIT {LIMIT}
-"""
-_PRESSURE = f'SELECT * FROM missing_indexes ORDER BY seq_tup_read DESC, "table" LIMIT {LIMIT}'
 
 
 def _foreign_keys(window: Window) -> Mapping[str, Any]:
-    rows = access.fetch_dicts(_FOREIGN_KEYS, timeout_ms=timeout_ms())
     return {
         "keys": [
-            {
-                **row,
-                "deletes": ON_DELETE[row["on_delete"]],
-                "fix": remedies.add_index(
-                    row["schemaname"], row["tablename"], row["columns"].split(", ")
-                ),
-            }
-            for row in rows
+            (
+                each,
+                ON_DELETE.get(each.on_delete, each.on_delete),
+                remedies.add_index(each.schemaname, each.tablename, each.columns.split(", ")),
+            )
+            for each in tables.unindexed_foreign_keys(limit=LIMIT)
         ]
     }
 
 
 def _pressure(window: Window) -> Mapping[str, Any]:
-    return {"tables": access.fetch_dicts(_PRESSURE, timeout_ms=timeout_ms())}
+    return {"tables": tables.scanned(limit=LIMIT)}
 
 
 PAGE = MonitoringPage(

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from monitoring import health
 from monitoring.database import access
-from monitoring.pages.framework import MonitoringPage, Panel, Window, timeout_ms
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.statements import NEEDS
 from monitoring.templatetags import quantities
 
@@ -53,13 +53,12 @@ def graded(value: float, limits: tuple[float, float]) -> str:
 
 
 def _one(statement: str, *params: Any) -> tuple[Any, ...]:
-    return access.fetch(statement, params, timeout_ms=timeout_ms())[0]
+    return access.fetch(statement, params)[0]
 
 
 def _capabilities(window: Window) -> Mapping[str, Any]:
     rows = access.fetch_dicts(
-        "SELECT id, what, fix FROM monitor.capabilities WHERE NOT ok ORDER BY id",
-        timeout_ms=timeout_ms(),
+        "SELECT id, what, fix FROM monitor.capabilities WHERE NOT ok ORDER BY id"
     )
     return {"lacking": rows}
 
@@ -141,8 +140,7 @@ def _transaction(window: Window) -> Mapping[str, Any]:
     held, who, detail = (
         *access.fetch(
             "SELECT extract(epoch FROM held_for)::float8, who, coalesce(detail, '') FROM monitor.xmin_holders"
-            " WHERE held_for IS NOT NULL ORDER BY held_for DESC LIMIT 1",
-            timeout_ms=timeout_ms(),
+            " WHERE held_for IS NOT NULL ORDER BY held_for DESC LIMIT 1"
         ),
         (None, "", ""),
     )[0]

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.database import access
 from monitoring.pages import statement_rows
-from monitoring.pages.framework import MonitoringPage, Panel, Window, timeout_ms
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.statements import NEEDS, WANTS
 
 TABLES = 20  # of a statement, at most
@@ -55,8 +55,8 @@ def _statement(window: Window) -> Mapping[str, Any]:
 def _tables(window: Window) -> Mapping[str, Any]:
     users = statement_rows.of_users(queryid_of(window))
     names = tables_in(users[0]["query"]) if users else []
-    indexes = access.fetch_dicts(_INDEXES, [names], timeout_ms=timeout_ms())
-    tables = access.fetch_dicts(_TABLES, [names], timeout_ms=timeout_ms())
+    indexes = access.fetch_dicts(_INDEXES, [names])
+    tables = access.fetch_dicts(_TABLES, [names])
     return {
         "tables": [
             {**table, "indexes": [i for i in indexes if i["table"] == table["name"]]}

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.database import access
-from monitoring.pages.framework import timeout_ms
 
 LIMIT = 50
 # From what is asked for to what the rows are sorted by; the first is the usual.
@@ -62,15 +61,13 @@ SELECT coalesce(stats_reset, pg_postmaster_start_time()), dealloc FROM monitor.s
 
 def counted(order: str, limit: int = LIMIT) -> list[StatementRow]:
     """Return the statements that lead by `order`, from all that PostgreSQL has counted. One statement."""
-    rows = access.fetch_dicts(
-        _TOP.format(order=ORDERS[order]), {"limit": limit}, timeout_ms=timeout_ms()
-    )
+    rows = access.fetch_dicts(_TOP.format(order=ORDERS[order]), {"limit": limit})
     return [StatementRow(**row) for row in rows]
 
 
 def counted_since() -> tuple[datetime | None, int]:
     """Return since when PostgreSQL counts, and how many statements it has forgotten for lack of room."""
-    rows = access.fetch(_SINCE, timeout_ms=timeout_ms())
+    rows = access.fetch(_SINCE)
     return (rows[0][0], rows[0][1] or 0) if rows else (None, 0)
 
 
@@ -79,5 +76,4 @@ def of_users(queryid: int) -> Sequence[Mapping[str, Any]]:
     return access.fetch_dicts(
         "SELECT * FROM monitor.query_stats WHERE queryid = %s ORDER BY total_exec_time DESC",
         [queryid],
-        timeout_ms=timeout_ms(),
     )

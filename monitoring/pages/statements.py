@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.pages import statement_rows
-from monitoring.pages.framework import MonitoringPage, Panel, Pill, Window
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 
 NEEDS = ("pgss.library", "pgss.extension")
 WANTS = ("pgss.tracking", "stats.all_users", "pgss.uptodate")
@@ -28,10 +27,7 @@ def _top(window: Window) -> Mapping[str, Any]:
         "statements": statement_rows.counted(order),
         "since": since,
         "forgotten": forgotten,
-        "sorts": [
-            Pill(str(text), f"?{urlencode({'range': window.name, 'sort': name})}", name == order)
-            for name, text in SORTS.items()
-        ],
+        "sorts": window.pills("sort", SORTS, order),
     }
 
 

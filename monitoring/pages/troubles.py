@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
-from monitoring.database import access
+from monitoring.database import access, capabilities
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ class Trouble:
     is_unreachable: bool = False
 
 
-def lacking(timeout_ms: int) -> dict[str, Trouble]:
+def lacking() -> dict[str, Trouble]:
     """Return what the monitoring lacks on this server, by the id of `monitor.capabilities`. One statement."""
-    rows = access.fetch(
-        "SELECT id, what, fix FROM monitor.capabilities WHERE NOT ok ORDER BY id",
-        timeout_ms=timeout_ms,
-    )
-    return {id_: Trouble(_("Lacking: %s.") % what, fix) for id_, what, fix in rows}
+    return {
+        each.id: Trouble(_("Lacking: %s.") % each.what, each.fix)
+        for each in capabilities.capabilities()
+        if not each.ok
+    }
 
 
 def trouble_of(error: Exception, panel: str) -> Trouble:
@@ -77,6 +77,7 @@ def _of_database(error: Exception) -> Trouble | None:
         access.ServerFull: _("The server takes no further connection."),
         access.InsufficientPrivilege: _("The monitoring's role may not read this."),
         access.NotMigrated: _("A view of the monitoring is not there."),
+        access.NotCounted: _("PostgreSQL does not count statements here."),
     }
     what = words.get(type(error))  # type: ignore[call-overload] # of another kind: none
     if not isinstance(error, access.Unavailable) or what is None:
