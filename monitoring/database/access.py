@@ -35,6 +35,7 @@ class Unavailable(KhaachoError):
     status = 503
     retry_after = 30  # seconds
     remedy = "Look into the server's log."  # a command where there is one
+    stops_all = False  # nothing else can be read either
 
     def __init__(self, message: str = "", *, detail: str = "", remedy: str = "") -> None:
         self.detail = detail  # what the server or the driver said, one line
@@ -62,12 +63,14 @@ class Locked(Unavailable):
 class NoConnection(Unavailable):
     """The database server cannot be reached."""
 
+    stops_all = True
     remedy = 'Start PostgreSQL (systemctl start postgresql), or correct MONITOR_DATABASE_URL: psql "$DATABASE_URL" -c "SELECT 1"'
 
 
 class ServerFull(Unavailable):
     """The database server takes no more connections."""
 
+    stops_all = True
     remedy = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle'"
         " AND state_change < now() - interval '10 minutes'; -- as superuser;"
@@ -175,7 +178,7 @@ def _bounded(timeout_ms: int) -> int:
 def as_unavailable(error: Error) -> Unavailable:
     """Return what a database's error means for whoever wanted to read."""
     said = str(error).strip().split("\n")[0]
-    state = getattr(error.__cause__, "sqlstate", None)
+    state: str = getattr(error.__cause__, "sqlstate", None) or ""
     if state in _BY_STATE:
         return _BY_STATE[state](detail=said)
     if any(words in said for words in _FULL):
