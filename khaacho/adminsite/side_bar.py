@@ -163,7 +163,7 @@ def waiting() -> dict[str, int]:
 def _counted() -> caches.Page:
     names = list(_badges)
     parts = ", ".join(
-        f"(SELECT count(*) FROM (SELECT FROM {_badges[name].rows} LIMIT {MOST}) AS some)"
+        f"(SELECT count(*) FROM (SELECT FROM {_badges[name].rows} LIMIT {MOST}) AS found)"
         for name in names
     )
     row = sql.fetch_one(f"SELECT {parts}") if parts else ()
