@@ -8,9 +8,18 @@ from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
+from monitoring.history.models import ReleaseMarker
 from monitoring.view_models import IndexUsage, MissingIndex, SlowQuery, TableBloat
 
-__all__ = ["IndexUsage", "JobMinute", "MissingIndex", "Report", "SlowQuery", "TableBloat"]
+__all__ = [
+    "IndexUsage",
+    "JobMinute",
+    "MissingIndex",
+    "ReleaseMarker",
+    "Report",
+    "SlowQuery",
+    "TableBloat",
+]
 
 ERROR_MAX = 2000
 
