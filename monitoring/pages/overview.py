@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from monitoring import health
 from monitoring.database import access
+from monitoring.pages import timelines
 from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.statements import NEEDS
 from monitoring.templatetags import quantities
@@ -262,6 +263,12 @@ PAGE = MonitoringPage(
         _health("jobs", gettext_lazy("Jobs"), _jobs),
         _health("wraparound", gettext_lazy("Wraparound"), _wraparound),
         _health("redis", gettext_lazy("Redis"), _redis, of_monitor=False),
+        Panel(
+            name="timeline",
+            title=gettext_lazy("Over time"),
+            read=timelines.of_database,
+            template="monitoring/pages/timelines.html",
+        ),
         Panel(
             name="capabilities",
             title=gettext_lazy("What the monitoring can see"),

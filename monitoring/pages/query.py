@@ -8,7 +8,7 @@ from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.database import access
-from monitoring.pages import statement_rows
+from monitoring.pages import statement_rows, timelines
 from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.statements import NEEDS, WANTS
 
@@ -77,6 +77,12 @@ PAGE = MonitoringPage(
             template="monitoring/pages/query_statement.html",
             needs=NEEDS,
             wants=WANTS,
+        ),
+        Panel(
+            name="timeline",
+            title=_("Over time"),
+            read=lambda window: timelines.of_statement(queryid_of(window), window),
+            template="monitoring/pages/timelines.html",
         ),
         Panel(
             name="tables",
