@@ -54,10 +54,10 @@ COUNTERS = (
 # when an entry began; before, it is one whose counters went back. Statements that this role may only
 # now read are no new ones: what they counted before is of no window.
 STATEMENTS = f"""
-WITH this AS (SELECT * FROM samples WHERE sampled_at = %(at)s),
+WITH this AS (SELECT dbid, sees_all FROM samples WHERE sampled_at = %(at)s),
 last AS (
-    SELECT s.sampled_at, s.sees_all FROM samples s, this
-    WHERE s.statements_read IS NOT NULL AND s.dbid = this.dbid AND s.sampled_at < this.sampled_at
+    SELECT s.sampled_at AS last_at, s.sees_all AS saw_all FROM samples s, this
+    WHERE s.statements_read IS NOT NULL AND s.dbid = this.dbid AND s.sampled_at < %(at)s
     ORDER BY s.sampled_at DESC LIMIT 1
 ),
 reading AS MATERIALIZED (
@@ -76,7 +76,7 @@ compared AS (
         c.queryid IS NULL OR r.calls < c.calls OR r.rows < c.rows OR r.blocks_hit < c.blocks_hit
             OR r.exec_ms < c.exec_ms OR r.stats_since > c.stats_since
             OR coalesce((SELECT stats_reset FROM monitor.statements_info())
-                > (SELECT sampled_at FROM last), false) AS is_new
+                > (SELECT last_at FROM last), false) AS is_new
     FROM reading r LEFT JOIN statement_counters c USING (queryid, userid, toplevel)
 ),
 moved AS MATERIALIZED (SELECT * FROM compared WHERE is_new OR calls > old_calls),
@@ -87,7 +87,7 @@ added AS (
         CASE WHEN is_new OR max_ms > old_max_ms THEN max_ms END,
         {", ".join(f"CASE WHEN is_new THEN {n} ELSE greatest({n} - old_{n}, 0) END" for n in COUNTERS)}
     FROM moved, last, this
-    WHERE NOT is_unknown OR last.sees_all OR NOT this.sees_all OR stats_since > last.sampled_at
+    WHERE NOT is_unknown OR saw_all OR NOT sees_all OR stats_since > last_at
     RETURNING calls, exec_ms
 ),
 kept AS (
@@ -105,7 +105,7 @@ gone AS (
         WHERE (r.queryid, r.userid, r.toplevel) = (c.queryid, c.userid, c.toplevel))
 )
 UPDATE samples SET
-    statements_since = (SELECT sampled_at FROM last),
+    statements_since = (SELECT last_at FROM last),
     statements_read = (SELECT nullif(count(*), 0) FROM reading),
     calls = CASE WHEN EXISTS (SELECT FROM last) AND EXISTS (SELECT FROM reading)
         THEN (SELECT coalesce(sum(calls), 0) FROM added) END,
