@@ -86,6 +86,7 @@ class Front:
     chart: SafeString
     days: Sequence[Day]
     best: SafeString
+    has_best: bool
 
 
 def trend() -> list[Day]:
@@ -106,6 +107,7 @@ def front() -> Front:
             title=_("Most ordered in 30 days, by value without VAT"),
             unit="NPR",
         ),
+        has_best=bool(now.top_products),
     )
 
 
