@@ -100,7 +100,10 @@ DATABASE_URL = env.str("DATABASE_URL", "postgresql:///khaacho")
 # What PostgreSQL says about itself is read beside the pool, with short deadlines (docs/monitoring-views.md).
 MONITOR_DATABASE_URL = env.str("MONITOR_DATABASE_URL", DATABASE_URL)
 DATABASES = {"default": database(DATABASE_URL), "monitor": monitor_database(MONITOR_DATABASE_URL)}
-DATABASE_ROUTERS = ["monitoring.database.router.MonitorRouter"]
+DATABASE_ROUTERS = [
+    "monitoring.database.router.MonitorRouter",
+    "monitoring.pages.beside.BesideThePool",
+]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")

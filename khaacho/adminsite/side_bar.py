@@ -116,7 +116,7 @@ class Shelf:
 
 def side_bar(request: HttpRequest, app_list: Sequence[Mapping[str, Any]]) -> list[Shelf]:
     """Return what the user may open: `app_list` is Django's, already narrowed to it. One statement at most."""
-    counts = waiting()
+    counts = waiting(may_count=not getattr(request, "asks_no_more", False))
     shelves: dict[Group, list[Entry]] = defaultdict(list)
     for page in pages.visible(request.user):
         url = reverse(page.name)
@@ -148,10 +148,15 @@ def _said(entry: str, counts: Mapping[str, int]) -> tuple[str, str]:
     return (str(count) if count < MOST else f"{MOST - 1}+"), _badges[entry].tone
 
 
-def waiting() -> dict[str, int]:
-    """Return the badges' counts by entry, at most a minute old; none when the database refuses to count."""
+def waiting(*, may_count: bool = True) -> dict[str, int]:
+    """Return the badges' counts by entry, at most a minute old; none when the database refuses to count.
+
+    `may_count=False`, of pages that must answer when the database does not: only what is kept.
+    """
     try:
-        page = caches.Visit(caches.Slot("admin: what waits", ("admin",), MINUTE)).page_or(_counted)
+        page = caches.Visit(caches.Slot("admin: what waits", ("admin",), MINUTE)).page_or(
+            _counted if may_count else lambda: None
+        )
     except DatabaseError as error:
         if connection.in_atomic_block:
             raise  # the page's transaction is lost with it

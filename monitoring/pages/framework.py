@@ -28,6 +28,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from monitoring.database import access
+from monitoring.pages.beside import beside_the_pool
 from monitoring.pages.troubles import Trouble, lacking, trouble_of
 
 logger = logging.getLogger(__name__)
@@ -167,7 +168,13 @@ def page_urls(pages: Sequence[MonitoringPage]) -> list[URLPattern | URLResolver]
     """Return the routes of the pages, each of which links to the others."""
     found: list[URLPattern | URLResolver] = []
     for page in pages:
-        found.append(path(page.path, admin.site.admin_view(_view(page, pages)), name=page.url_name))
+        found.append(
+            path(
+                page.path,
+                beside_the_pool(admin.site.admin_view(_view(page, pages))),
+                name=page.url_name,
+            )
+        )
         found += page.routes
     return found
 
