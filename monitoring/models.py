@@ -8,6 +8,16 @@ from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
+from monitoring.sources.models import OriginSpan, StatementForm, StatementPlace, StatementSpan
+
+__all__ = [
+    "JobMinute",
+    "OriginSpan",
+    "Report",
+    "StatementForm",
+    "StatementPlace",
+    "StatementSpan",
+]
 
 ERROR_MAX = 2000
 
