@@ -64,7 +64,8 @@ def of_process(arguments: list[str]) -> Key:
     return PROCESS, "web" if name == "gunicorn" else name, ""
 
 
-current: ContextVar[Origin] = ContextVar("origin", default=Origin(of_process(sys.argv)))
+_own = Origin(of_process(sys.argv))
+current: ContextVar[Origin] = ContextVar("origin", default=_own)
 
 Observer = Callable[[Origin, float, str], None]
 _observers: list[Observer] = []

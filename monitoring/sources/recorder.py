@@ -186,16 +186,14 @@ class Recorder:
 
 def _merge(into: dict[tuple[int, Key], Counts], more: Mapping[tuple[int, Key], Counts]) -> None:
     for cell, counts in more.items():
-        if cell not in into and len(into) >= MOST:
-            cell = shapes.OTHER, NOWHERE
-        into.setdefault(cell, Counts()).add(counts)
+        fits = cell in into or len(into) < MOST
+        into.setdefault(cell if fits else (shapes.OTHER, NOWHERE), Counts()).add(counts)
 
 
 def _merge_ended(into: dict[tuple[Key, str], Ended], more: Mapping[tuple[Key, str], Ended]) -> None:
-    for (key, outcome), ended in more.items():
-        if (key, outcome) not in into and len(into) >= MOST:
-            key = NOWHERE
-        into.setdefault((key, outcome), Ended()).add(ended)
+    for cell, ended in more.items():
+        fits = cell in into or len(into) < MOST
+        into.setdefault(cell if fits else (NOWHERE, cell[1]), Ended()).add(ended)
 
 
 recorder = Recorder()
