@@ -16,7 +16,7 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         from khaacho import jobs, schedules
         from khaacho.enums import Queue
-        from monitoring import services
+        from monitoring import services, sources
 
         jobs.register(
             "monitoring.reconcile",
@@ -42,6 +42,7 @@ class MonitoringConfig(AppConfig):
                 f"reports.{name}", f"monitoring.tasks.{name}_reports", queue=Queue.ORDER_PROCESSING
             )
             schedules.register(schedule, f"reports.{name}", **timing)
+        sources.begin()
         self._watch_the_database()
 
     def _watch_the_database(self) -> None:

@@ -9,15 +9,20 @@ from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
 from monitoring.history.models import ReleaseMarker
+from monitoring.sources.models import OriginSpan, StatementForm, StatementPlace, StatementSpan
 from monitoring.view_models import IndexUsage, MissingIndex, SlowQuery, TableBloat
 
 __all__ = [
     "IndexUsage",
     "JobMinute",
     "MissingIndex",
+    "OriginSpan",
     "ReleaseMarker",
     "Report",
     "SlowQuery",
+    "StatementForm",
+    "StatementPlace",
+    "StatementSpan",
     "TableBloat",
 ]
 
