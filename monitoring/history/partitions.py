@@ -23,6 +23,7 @@ AHEAD = (
     2  # weeks beyond the current one: a job that fails for a fortnight is not noticed by samples
 )
 LOCK = 0x68697374  # "hist": one at a time makes and drops weeks
+SAMPLE_LOCK = 0x73616D70  # "samp": one sample at a time; taken after LOCK
 PATIENCE = "1s"  # to wait for readers of the table, while others wait behind us
 
 EXISTING = """
@@ -44,7 +45,7 @@ def monday(moment: datetime) -> date:
 def make_ahead(weeks: int = AHEAD) -> list[str]:
     """Make the current week of each table and `weeks` more, where missing; return the names of the new ones.
 
-    One statement when nothing is missing. Any number may run at once.
+    Two statements when nothing is missing. Any number may run at once.
     """
     first = monday(_now())
     wanted = [(table, first + number * WEEK) for table in TABLES for number in range(weeks + 1)]
@@ -62,6 +63,8 @@ def drop_old(kept: timedelta = KEPT) -> list[str]:
     """
     with transaction.atomic():
         sql.fetch_one("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        # a sample holds one of these tables while it waits for the next, as we do
+        sql.fetch_one("SELECT pg_advisory_xact_lock(%s)", [SAMPLE_LOCK])
         oldest = _now() - kept
         return [name for name, end in _ends() if end <= oldest and _dropped(name)]
 

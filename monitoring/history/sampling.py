@@ -17,7 +17,6 @@ from monitoring.history import partitions
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=5)
-LOCK = 0x73616D70  # "samp": one sample at a time, so that nothing is added twice
 PATIENCE = "2s"  # for a lock on a table whose size is asked for: it can wait for the next sample
 
 BEGIN = """
@@ -213,7 +212,7 @@ def take(slot: datetime | None = None) -> Sample | None:
     """
     with transaction.atomic():
         partitions.make_ahead(0)
-        sql.fetch_one("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        sql.fetch_one("SELECT pg_advisory_xact_lock(%s)", [partitions.SAMPLE_LOCK])
         begun = sql.fetch_one(BEGIN, {"slot": slot, "every": EVERY})
         if begun is None:
             return None

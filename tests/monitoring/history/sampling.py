@@ -108,11 +108,27 @@ def run(statement):
         return cursor.fetchall() if cursor.description else []
 
 
-ZERO_COLUMNS = (
-    "xact_commit, xact_rollback, blocks_read, blocks_hit, tuples_returned, tuples_fetched,"
-    " tuples_inserted, tuples_updated, tuples_deleted, conflicts, temp_files, temp_bytes, deadlocks,"
-    " active_ms, idle, idle_in_transaction, other, waiting_for_locks, bytes"
-).split(", ")
+ZERO_COLUMNS = [
+    "xact_commit",
+    "xact_rollback",
+    "blocks_read",
+    "blocks_hit",
+    "tuples_returned",
+    "tuples_fetched",
+    "tuples_inserted",
+    "tuples_updated",
+    "tuples_deleted",
+    "conflicts",
+    "temp_files",
+    "temp_bytes",
+    "deadlocks",
+    "active_ms",
+    "idle",
+    "idle_in_transaction",
+    "other",
+    "waiting_for_locks",
+    "bytes",
+]
 
 
 def make_database(at, **columns):
