@@ -30,7 +30,11 @@ class Key:
 
     @property
     def sql(self) -> str:
-        parts = (quoted(self.column), "DESC" * self.is_descending, f"NULLS {self.nulls}" * bool(self.nulls))
+        parts = (
+            quoted(self.column),
+            "DESC" * self.is_descending,
+            f"NULLS {self.nulls}" * bool(self.nulls),
+        )
         return " ".join(part for part in parts if part)
 
 
@@ -191,7 +195,11 @@ def _said(
 
 def _literal(words: list[Token]) -> str:
     words = _bare(words)
-    if words and words[0].kind in ("string", "number") and (len(words) == 1 or words[1].kind == "cast"):
+    if (
+        words
+        and words[0].kind in ("string", "number")
+        and (len(words) == 1 or words[1].kind == "cast")
+    ):
         return words[0].text
     return ""
 
@@ -292,7 +300,12 @@ def column_of(words: list[Token]) -> tuple[str, str] | None:
 
 def _pair(words: Sequence[Token]) -> tuple[str, str] | None:
     names = ("word", "quoted")
-    if len(words) == 3 and words[1].text == "." and words[0].kind in names and words[2].kind in names:
+    if (
+        len(words) == 3
+        and words[1].text == "."
+        and words[0].kind in names
+        and words[2].kind in names
+    ):
         return unquoted(words[0]), unquoted(words[2])
     return None
 

@@ -11,7 +11,7 @@ function that is declared immutable may put a row's value into it (`invalid inpu
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -61,6 +61,7 @@ class Planner:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
         self._has_generic_plan = connection.info.server_version >= GENERIC_PLAN_SINCE
+        self._is_prepared = False
 
     def fetch(self, statement: str, params: Any = None) -> list[tuple[Any, ...]]:
         """Run a statement of ours."""
@@ -96,26 +97,31 @@ class Planner:
             state = error.sqlstate or ""
         except psycopg.Error as error:
             state = error.sqlstate or ""
+        finally:
+            self._forget()
         raise CannotPlan(_sentence(state))  # outside: the error and its message go no further
 
     def _plan(self, text: str) -> dict[str, Any]:
         cursor = psycopg.Cursor(self._connection)
         # A binary result needs the extended protocol, by which several statements are a syntax error.
         cursor.execute(f"PREPARE {NAME} AS {text}".encode(), binary=True, prepare=False)
-        try:
-            answer = self._explained(text)
-        finally:
-            with suppress(psycopg.errors.InFailedSqlTransaction):
-                self._run(f"DEALLOCATE {NAME}")
-        plan: dict[str, Any] = answer[0]["Plan"]
+        self._is_prepared = True
+        plan: dict[str, Any] = self._explained(text)[0]["Plan"]
         return plan
+
+    def _forget(self) -> None:
+        """Forget what was prepared, which outlives the savepoint."""
+        if self._is_prepared and not self._connection.closed:
+            self._is_prepared = False
+            self._run(f"DEALLOCATE {NAME}")
 
     def _explained(self, text: str) -> Any:
         if self._has_generic_plan:
             rows = self._run(f"EXPLAIN (GENERIC_PLAN, VERBOSE, FORMAT JSON) {text}")
         else:
             [(count,)] = self.fetch(
-                "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = %s", [NAME]
+                "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = %s",
+                [NAME],
             )
             given = f"({', '.join(['NULL'] * count)})" if count else ""
             rows = self._run(f"EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {NAME}{given}")
@@ -154,7 +160,11 @@ def planning(statement_ms: int = STATEMENT_MS) -> Iterator[Planner]:
 
 
 def _prepare_session(connection: psycopg.Connection[Any], statement_ms: int) -> None:
-    """Set the limits. A superuser's plans are kept out of the statistics; others may not decide that."""
+    """Set the limits, and keep what is planned out of the statistics.
+
+    With `track = top` and `track_utility = on`, PostgreSQL's defaults, EXPLAIN counts nothing for what it
+    explains. Otherwise each planning would be a call of no time: a superuser's session tracks nothing.
+    """
     psycopg.ClientCursor(connection).execute(
         "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true),"
         " set_config('plan_cache_mode', 'force_generic_plan', true),"
@@ -162,7 +172,7 @@ def _prepare_session(connection: psycopg.Connection[Any], statement_ms: int) -> 
         [str(LOCK_MS), str(statement_ms)],
     )
     connection.execute(
-        "SELECT set_config('pg_stat_statements.track_utility', 'off', true)"
+        "SELECT set_config('pg_stat_statements.track', 'none', true)"
         " WHERE current_setting('is_superuser') = 'on'"
-        " AND current_setting('pg_stat_statements.track_utility', true) IS NOT NULL"
+        " AND current_setting('pg_stat_statements.track', true) IS NOT NULL"
     )

@@ -42,7 +42,7 @@ class Statement:
 SOURCE = """
 SELECT s.queryid, (array_agg(s.query ORDER BY s.total_exec_time DESC))[1], sum(s.calls)::bigint,
     sum(s.total_exec_time), sum(s.rows)::bigint
-FROM monitor.statements(true) s
+FROM pg_stat_statements(true) s
 WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND s.queryid IS NOT NULL AND {condition}
 GROUP BY s.queryid
@@ -60,7 +60,9 @@ def find(planner: Planner, queryid: int) -> Statement:
     [statement] = found
     if not statement.text or statement.text == HIDDEN:
         raise CannotPlan(
-            _("Its text is hidden. As a superuser: GRANT pg_read_all_stats TO the role that watches.")
+            _(
+                "Its text is hidden. As a superuser: GRANT pg_read_all_stats TO the role that watches."
+            )
         )
     return statement
 

@@ -100,7 +100,9 @@ def _limited(found: list[Token], rows: int) -> list[Token]:
     if place is None:
         return found
     gone = found[place]
-    if sum(token == gone for token in found) > 1 or any(gone.text in t.text for t in found if t.kind == "mark"):
+    if sum(token == gone for token in found) > 1 or any(
+        gone.text in t.text for t in found if t.kind == "mark"
+    ):
         return found
     found[place] = Token("number", str(rows))
     number = int(gone.text[1:])
@@ -145,7 +147,7 @@ RESERVED = frozenset(
     " deferrable desc distinct do else end except false fetch for foreign from grant group having in"
     " initially intersect into lateral leading limit localtime localtimestamp not null offset on only or"
     " order placing primary references returning select session_user some symmetric table then to"
-    " trailing true union unique user using variadic when where window with".split()
+    " trailing true union unique user using variadic when where window with".split()  # noqa: SIM905 - a word list reads as one
 )
 
 
