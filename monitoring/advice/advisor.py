@@ -55,7 +55,7 @@ class Suggestion:
     helped: tuple[Helped, ...]
     entries_written: int
     makes_redundant: tuple[str, ...]
-    is_partitioned: bool
+    parts: tuple[Table, ...]
 
     @property
     def write_ms(self) -> float:
@@ -275,7 +275,7 @@ class _Search:
                 helped=tuple(helped),
                 entries_written=relation.entries_written,
                 makes_redundant=candidates.made_redundant(trial.candidate, relation.indexes),
-                is_partitioned=relation.is_partitioned,
+                parts=tuple(relation.parts) if relation.is_partitioned else (),
             )
         )
         self._hypotheses.suppose(trial.candidate)

@@ -26,7 +26,7 @@ WITH wanted AS (
     WHERE t.relid IS NULL OR t.isleaf
 )
 SELECT w.nspname, w.relname, rn.nspname, rc.relname, rc.relkind = 'p', s.row_count, s.pages, s.inserted,
-    s.updated, s.hot, s.oids
+    s.updated, s.hot, s.parts, s.oids
 FROM wanted w
 JOIN pg_class rc ON rc.oid = w.root
 JOIN pg_namespace rn ON rn.oid = rc.relnamespace
@@ -35,8 +35,9 @@ JOIN LATERAL (
         coalesce(sum(pg_stat_get_tuples_inserted(c.oid)), 0)::bigint AS inserted,
         coalesce(sum(pg_stat_get_tuples_updated(c.oid)), 0)::bigint AS updated,
         coalesce(sum(pg_stat_get_tuples_hot_updated(c.oid)), 0)::bigint AS hot,
-        array_agg(c.oid) AS oids
-    FROM parts p JOIN pg_class c ON c.oid = p.oid WHERE p.root = w.root
+        array_agg(ARRAY[pn.nspname::text, c.relname::text]) AS parts, array_agg(c.oid) AS oids
+    FROM parts p JOIN pg_class c ON c.oid = p.oid JOIN pg_namespace pn ON pn.oid = c.relnamespace
+    WHERE p.root = w.root
 ) s ON true
 WHERE rc.relkind IN ('r', 'p', 'm') AND rn.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     AND rc.relpersistence <> 't'
@@ -102,6 +103,7 @@ class Relation:
     inserted: int
     updated: int
     hot_updated: int
+    parts: list[Table] = field(default_factory=list)
     columns: dict[str, Column] = field(default_factory=dict)
     indexes: list[Existing] = field(default_factory=list)
 
@@ -124,12 +126,13 @@ def load(planner: Planner, tables: Iterable[Table]) -> dict[Table, Relation]:
     )
     found: dict[Table, Relation] = {}
     owners: dict[int, Relation] = {}
-    for schema, name, root_schema, root_name, is_parted, count, pages, *writes, oids in rows:
+    for schema, name, root_schema, root_name, is_parted, count, pages, *writes, parts, oids in rows:
         root = (root_schema, root_name)
         if root not in found:
-            found[root] = Relation(root, is_parted, count, pages * PAGE, *writes)
+            pieces = [(part[0], part[1]) for part in parts or ()]
+            found[root] = Relation(root, is_parted, count, pages * PAGE, *writes, pieces)
         found[(schema, name)] = found[root]
-        owners.update(dict.fromkeys(oids, found[root]))
+        owners.update(dict.fromkeys(oids or (), found[root]))
     _read_columns(planner, owners)
     _read_indexes(planner, owners)
     return found
