@@ -15,14 +15,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 from django.utils.translation import gettext as _
 
 from khaacho.exceptions import Refused
 from monitoring.advice import texts
+from monitoring.database import access
 
-ALIAS = "monitor"
 NAME = "khaacho_plan"
 LOCK_MS = 300
 STATEMENT_MS = 2000
@@ -46,7 +45,7 @@ def _sentence(state: str | None) -> str:
     if state == "42501":
         return _(
             "The role that watches may not read its tables. As a superuser:"
-            " GRANT pg_read_all_data TO the role that DATABASE_MONITOR_URL names."
+            " GRANT pg_read_all_data TO the role that MONITOR_DATABASE_URL names."
         )
     if state == "55P03":
         return _("A table that it reads is locked just now. Try again in a moment.")
@@ -136,27 +135,30 @@ class Planner:
 
 @contextmanager
 def planning(statement_ms: int = STATEMENT_MS) -> Iterator[Planner]:
-    """Give a session for planning on the `monitor` alias: read only, short of patience, rolled back.
+    """Give a session for planning, as the alias `monitor` but on a connection of its own: read only, short
+    of patience, rolled back and closed.
 
-    Raises CannotPlan when the database does not answer.
+    Raises Unavailable when the database does not let it in, CannotPlan when it fails otherwise.
     """
-    ours = connections[ALIAS] if ALIAS in settings.DATABASES else connections["default"].copy()
+    ours = connections[access.ALIAS].copy()
     try:
         try:
             ours.ensure_connection()
-        except DatabaseError:
-            raise CannotPlan(_("The database does not answer.")) from None
+        except Error as error:
+            raise access.as_unavailable(error) from error
         connection = ours.connection
         assert connection is not None
-        connection.execute("BEGIN READ ONLY")
         try:
+            connection.execute("BEGIN READ ONLY")
             _prepare_session(connection, statement_ms)
             yield Planner(connection)
-        finally:
-            if not connection.closed:
-                connection.execute("ROLLBACK")
+        except psycopg.Error as error:
+            state = error.sqlstate
+        else:
+            return
+        raise CannotPlan(_sentence(state))
     finally:
-        ours.close()
+        ours.close()  # which rolls back
 
 
 def _prepare_session(connection: psycopg.Connection[Any], statement_ms: int) -> None:

@@ -42,7 +42,7 @@ class Statement:
 SOURCE = """
 SELECT s.queryid, (array_agg(s.query ORDER BY s.total_exec_time DESC))[1], sum(s.calls)::bigint,
     sum(s.total_exec_time), sum(s.rows)::bigint
-FROM pg_stat_statements(true) s
+FROM monitor.statements(true) s
 WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND s.queryid IS NOT NULL AND {condition}
 GROUP BY s.queryid
