@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "monitoring.api.urls",
     ),
     path("admin/queues/", include("monitoring.board")),
+    path("admin/database/plan/", include("monitoring.advice.pages")),
     path("admin/", admin.site.urls),
     path("", include("monitoring.api.probes")),
 ]

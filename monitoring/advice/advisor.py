@@ -41,7 +41,8 @@ class Helped:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """An index worth having. `saved_ms` is of the measured time, `size` in bytes, estimated.
+    """An index worth having. `saved_ms` of the `workload_ms` measured it would have saved beside those
+    before it; `size` in bytes, estimated.
 
     `entries_written` is how often the table's rows were written in a way that would have written the index,
     since PostgreSQL counts: a number to weigh, no reason to refuse, since loading a table once counts too.
@@ -50,8 +51,7 @@ class Suggestion:
     candidate: Candidate
     size: int
     saved_ms: float
-    workload_before_ms: float
-    workload_after_ms: float
+    workload_ms: float
     helped: tuple[Helped, ...]
     entries_written: int
     makes_redundant: tuple[str, ...]
@@ -263,15 +263,13 @@ class _Search:
 
     def _take(self, trial: Trial) -> None:
         relation = self._known[trial.candidate.table]
-        before = sum(each.weight * each.cost for each in self._work)
         helped = sorted(self._helped(trial), key=lambda each: -each.statement.total_ms)
         self.suggestions.append(
             Suggestion(
                 candidate=trial.candidate,
                 size=trial.size,
                 saved_ms=trial.saved,
-                workload_before_ms=before,
-                workload_after_ms=before - trial.saved,
+                workload_ms=self._total,
                 helped=tuple(helped),
                 entries_written=relation.entries_written,
                 makes_redundant=candidates.made_redundant(trial.candidate, relation.indexes),

@@ -47,5 +47,8 @@ def hints(planner: Planner) -> tuple[Hint, ...]:
             Hint((schema, table), tuple(columns.split(", ")), name, other, rows)
             for schema, table, columns, name, other, rows in keys
         ),
-        *(Hint((schema, table), rows=live, rows_read=read) for schema, table, live, read in pressed),
+        *(
+            Hint((schema, table), rows=live, rows_read=read)
+            for schema, table, live, read in pressed
+        ),
     )

@@ -130,7 +130,10 @@ def load(planner: Planner, tables: Iterable[Table]) -> dict[Table, Relation]:
         root = (root_schema, root_name)
         if root not in found:
             pieces = [(part[0], part[1]) for part in parts or ()]
-            found[root] = Relation(root, is_parted, count, pages * PAGE, *writes, pieces)
+            inserted, updated, hot = writes
+            found[root] = Relation(
+                root, is_parted, count, pages * PAGE, inserted, updated, hot, pieces
+            )
         found[(schema, name)] = found[root]
         owners.update(dict.fromkeys(oids or (), found[root]))
     _read_columns(planner, owners)

@@ -141,14 +141,15 @@ def unquoted(token: Token) -> str:
 
 PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 # Enough of the reserved words: a column that has one of these as its name is quoted.
-RESERVED = frozenset(
+_WORDS = (
     "all analyse analyze and any array as asc asymmetric both case cast check collate column"
     " constraint create current_date current_role current_time current_timestamp current_user default"
     " deferrable desc distinct do else end except false fetch for foreign from grant group having in"
     " initially intersect into lateral leading limit localtime localtimestamp not null offset on only or"
     " order placing primary references returning select session_user some symmetric table then to"
-    " trailing true union unique user using variadic when where window with".split()  # noqa: SIM905 - a word list reads as one
+    " trailing true union unique user using variadic when where window with"
 )
+RESERVED = frozenset(_WORDS.split())
 
 
 def quoted(name: str) -> str:

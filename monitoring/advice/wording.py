@@ -96,7 +96,7 @@ def _prefix(model: type[Model]) -> str:
     """Return the word with which most of the model's indexes begin, else the model's own name."""
     first = Counter(index.name.split("_")[0] for index in model._meta.indexes if "_" in index.name)
     if first:
-        return first.most_common(1)[0][0]
+        return str(first.most_common(1)[0][0])
     return re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower()
 
 
@@ -108,7 +108,7 @@ def _shortened(prefix: str, words: list[str], room: int) -> str:
 
 
 def _latest(app: str) -> str:
-    leaves = MigrationLoader(None, ignore_no_initial=True).graph.leaf_nodes(app)
+    leaves: list[tuple[str, str]] = MigrationLoader(None).graph.leaf_nodes(app)
     return leaves[-1][1] if leaves else "0001_initial"
 
 
@@ -146,16 +146,12 @@ def _condition(constant: Constant, field: str) -> str:
 
 def _sql(candidate: Candidate, name: str, parts: tuple[Table, ...]) -> str:
     if not parts:
-        return (
-            f"CREATE INDEX CONCURRENTLY {quoted(name)} ON {candidate.table_sql} {candidate.definition};"
-        )
+        return f"CREATE INDEX CONCURRENTLY {quoted(name)} ON {candidate.table_sql} {candidate.definition};"
     # CONCURRENTLY is refused for the whole: each part gets its own, and the last one attached makes it valid.
+    whole = f"{quoted(candidate.table[0])}.{quoted(name)}"
     lines = [f"CREATE INDEX {quoted(name)} ON ONLY {candidate.table_sql} {candidate.definition};"]
     for number, (schema, part) in enumerate(parts, 1):
-        own = quoted(f"{name[: NAME_MAX + 20]}_{number}")
-        lines += [
-            f"CREATE INDEX CONCURRENTLY {own} ON {quoted(schema)}.{quoted(part)} {candidate.definition};",
-            f"ALTER INDEX {quoted(candidate.table[0])}.{quoted(name)}"
-            f" ATTACH PARTITION {quoted(schema)}.{own};",
-        ]
+        own, table = quoted(f"{name}_{number}"), f"{quoted(schema)}.{quoted(part)}"
+        lines.append(f"CREATE INDEX CONCURRENTLY {own} ON {table} {candidate.definition};")
+        lines.append(f"ALTER INDEX {whole} ATTACH PARTITION {quoted(schema)}.{own};")
     return "\n".join(lines)
