@@ -93,6 +93,10 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "resolve_dispute": "Can resolve a dispute about an invoice",
     },
     "payments.collectiontask": {"finish_task": "Can close a task about a late due"},
+    "monitoring.jobminute": {
+        # of no model: the pages about the database; `monitoring.view_*` gives it to Owner and Database
+        "view_database": "Can see what the database does",
+    },
     "monitoring.report": {
         "request_report": "Can have a report made",
         "download_report": "Can take a report's file out of the site",

@@ -240,21 +240,25 @@ def _key(words: list[Token]) -> tuple[str, Key] | None:
 
 def _read_columns(found: dict[str, Wish], node: Node, *, is_root: bool) -> None:
     """Note which columns of a table must be had. A scan in the midst may put out more than is asked for."""
-    texts = [str(node[name]) for name in CONDITIONS if name in node]
-    for name in ("Sort Key", "Group Key", "Output"):
-        if name in node and (name != "Output" or is_root or not _scans(node)):
-            texts += [str(each) for each in node[name]]
-    for text in texts:
-        words = tokens(text)
-        for place in range(len(words) - 2):
-            pair = _pair(words[place : place + 3])
-            if pair and pair[0] in found:
-                wish = found[pair[0]]
-                if wish.read is not None:
-                    wish.read.add(pair[1])
     if node["Node Type"] == "ModifyTable":
         for wish in found.values():
             wish.read = None  # rows are written, not only read
+    texts = [str(node[name]) for name in CONDITIONS if name in node]
+    for name in ("Sort Key", "Group Key", "Output"):
+        if name != "Output" or is_root or not _scans(node):
+            texts += [str(each) for each in node.get(name, ())]
+    for alias, column in (pair for text in texts for pair in _pairs(tokens(text))):
+        read = found[alias].read if alias in found else None
+        if read is not None:
+            read.add(column)
+
+
+def _pairs(words: Sequence[Token]) -> Iterator[tuple[str, str]]:
+    """Yield (alias, column) wherever the words speak of one."""
+    for place in range(len(words) - 2):
+        pair = _pair(words[place : place + 3])
+        if pair:
+            yield pair
 
 
 def split(words: list[Token], by: str) -> list[list[Token]]:
@@ -312,5 +316,4 @@ def _pair(words: Sequence[Token]) -> tuple[str, str] | None:
 
 def aliases(words: Sequence[Token]) -> set[str]:
     """Return what stands before a dot anywhere in the words."""
-    pairs = (_pair(words[place : place + 3]) for place in range(len(words) - 2))
-    return {pair[0] for pair in pairs if pair}
+    return {alias for alias, _ in _pairs(words)}
