@@ -23,6 +23,10 @@ LIMIT = 40  # statements
 SECONDS = 5.0
 CANDIDATES_MAX = 200
 INDEXES_MAX = 10
+LEAST_COST = 100.0  # of a statement worth helping: below it a handful of pages is read
+MS_PER_COST = (
+    0.1  # at most, of a slow disk; more was measured before the plan became what it is now
+)
 PLAN_MS = 500  # that one planning may take
 WORTH = 0.01  # of the workload's time that an index must save
 HELP = 0.2  # of a statement's cost that it must save, to be said to help it
@@ -92,7 +96,9 @@ class Work:
 
     @property
     def weight(self) -> float:
-        return self.statement.total_ms / max(self.base, 1e-9)
+        """Milliseconds, of all calls together, that a unit of cost stands for."""
+        statement = self.statement
+        return min(statement.total_ms / max(self.base, 1e-9), statement.calls * MS_PER_COST)
 
 
 @dataclass
@@ -242,9 +248,10 @@ class _Search:
             self._hypotheses.forget(number)
 
     def _concerned(self, candidate: Candidate) -> Iterator[Work]:
+        """Yield what touches the candidate's table and is not cheap already."""
         for each in self._work:
             roots = {self._known[table].table for table in each.tables if table in self._known}
-            if candidate.table in roots:
+            if candidate.table in roots and each.cost >= LEAST_COST:
                 yield each
 
     def _cost(self, work: Work) -> float:

@@ -38,8 +38,13 @@ def _sentence(state: str | None) -> str:
     """Return what to say of a failure with this SQLSTATE; nothing in it is PostgreSQL's."""
     if state == "42601":
         return _("Its text is cut off, or cannot be read again once its constants were taken out.")
-    if state in ("42P01", "42703", "42883", "3F000", "42704"):
-        return _("It speaks of a table, column or function that is no longer there.")
+    if state in ("42P01", "42703", "3F000", "42704"):
+        return _("It speaks of a table, column or type that is no longer there.")
+    if state == "42883":
+        return _(
+            "It uses a function that is no longer there, or the types of its parameters cannot be told from"
+            " its text."
+        )
     if state in ("42P18", "42P08", "42804", "42725"):
         return _("The types of its parameters cannot be told from its text.")
     if state == "42501":

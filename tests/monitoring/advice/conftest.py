@@ -67,7 +67,7 @@ def _bazaar(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
             sql.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             if not sql.fetch("SELECT FROM pg_extension WHERE extname = 'hypopg'"):
                 pytest.fail("HypoPG is not installed: apt-get install postgresql-15-hypopg")
-            sql.execute(BAZAAR)
+            run(BAZAAR)
             point_at(plain)
             yield name
         finally:
@@ -106,16 +106,14 @@ def run(statement: str, times: int = 1) -> None:
 
 
 @pytest.fixture
-def number_of(bazaar: None) -> Callable[[str], int]:
-    """Return the queryid of the measured statement whose text holds some words."""
+def ran(bazaar: None) -> Callable[[str], int]:
+    """Run a statement so that it is measured, and return its queryid."""
 
-    def find(words: str) -> int:
-        [(queryid,)] = sql.fetch(
-            "SELECT DISTINCT queryid FROM monitor.statements(true) s WHERE query LIKE %s"
-            " AND query NOT LIKE '%%monitor.statements%%' AND dbid = (SELECT oid FROM pg_database"
-            " WHERE datname = current_database())",
-            [f"%{words}%"],
-        )
-        return int(queryid)
+    def measure(statement: str, times: int = 1) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}")
+            [(answer,)] = cursor.fetchall()
+        run(statement, times)
+        return int(answer[0]["Query Identifier"])
 
-    return find
+    return measure

@@ -45,7 +45,11 @@ def test_several(text, several):
         ("SELECT a FROM t WHERE b = $1 LIMIT $2", 20, "SELECT a FROM t WHERE b = $1 LIMIT 20"),
         ("SELECT a FROM t LIMIT $1 OFFSET $2", 7, "SELECT a FROM t LIMIT 7 OFFSET $1"),
         ("SELECT a FROM t LIMIT $1", 0.0, "SELECT a FROM t LIMIT 1"),
-        ("SELECT a FROM (SELECT b FROM t LIMIT $1) x", 5, "SELECT a FROM (SELECT b FROM t LIMIT $1) x"),
+        (
+            "SELECT a FROM (SELECT b FROM t LIMIT $1) x",
+            5,
+            "SELECT a FROM (SELECT b FROM t LIMIT $1) x",
+        ),
         ("SELECT a FROM t WHERE b = $1 LIMIT $1", 5, "SELECT a FROM t WHERE b = $1 LIMIT $1"),
         ("SELECT a, interval $2 FROM t LIMIT $1", 5, "SELECT a,  $1::interval FROM t LIMIT 5"),
         ("SELECT 1;", None, "SELECT 1"),
@@ -57,7 +61,13 @@ def test_plannable(text, rows, plannable):
 
 @pytest.mark.parametrize(
     ("name", "quoted"),
-    [("a_1", "a_1"), ("Select", '"Select"'), ("select", '"select"'), ('o"x', '"o""x"'), ("1a", '"1a"')],
+    [
+        ("a_1", "a_1"),
+        ("Select", '"Select"'),
+        ("select", '"select"'),
+        ('o"x', '"o""x"'),
+        ("1a", '"1a"'),
+    ],
 )
 def test_quoted(name, quoted):
     assert texts.quoted(name) == quoted
