@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("admin/language/", set_language, name="set_language"),
     path("admin/queues/", include("monitoring.board")),
+    path("admin/database/plan/", include("monitoring.advice.pages")),
     path("admin/database/", include("monitoring.pages.urls")),
     path("admin/", admin.site.urls),
     path("", include("monitoring.api.probes")),

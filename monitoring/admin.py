@@ -4,11 +4,18 @@ from django.utils.translation import gettext_lazy as _
 
 from khaacho.adminsite import pages
 from khaacho.adminsite.side_bar import Badge, add_badge
-from monitoring import board, dashboard_page, queue_admin, report_admin, view_admin
+from monitoring import advice_admin, board, dashboard_page, queue_admin, report_admin, view_admin
 from monitoring.history import admin as history_admin
 from monitoring.pages.urls import PAGES
 
-__all__ = ["dashboard_page", "history_admin", "queue_admin", "report_admin", "view_admin"]
+__all__ = [
+    "advice_admin",
+    "dashboard_page",
+    "history_admin",
+    "queue_admin",
+    "report_admin",
+    "view_admin",
+]
 
 pages.register(
     pages.Page(

@@ -37,6 +37,10 @@ class MonitoringConfig(AppConfig):
             queue=Queue.REPORTS,
             atomic=False,
         )
+        jobs.register(
+            "monitoring.advise_indexes", "monitoring.tasks.advise_indexes", queue=Queue.REPORTS
+        )
+        schedules.register("missing indexes", "monitoring.advise_indexes", at=(3, 30))
         for name, schedule, timing in REPORTS_BY_THE_CLOCK:
             jobs.register(
                 f"reports.{name}", f"monitoring.tasks.{name}_reports", queue=Queue.ORDER_PROCESSING
