@@ -1,16 +1,21 @@
 """Which indexes are used, which are not, and which are there twice or broken."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.database import access, indexes
 from monitoring.database.indexes import IndexUse
+from monitoring.history import relations
 from monitoring.pages import remedies
 from monitoring.pages.framework import MonitoringPage, Panel, Window
 
 LIMIT = 500
+CLOCKS = timedelta(hours=1)  # that ours and the database's may differ by
 ORDERS: Mapping[str, Callable[[IndexUse], Any]] = {
     "scans": lambda index: (index.index_scans, -index.index_size),
     "size": lambda index: -index.index_size,
@@ -37,16 +42,56 @@ FROM index_usage_stats
 """
 
 
+@dataclass(frozen=True)
+class Unused:
+    """An index that could go. `samples` of ours say so since `since`, or PostgreSQL's own count (0)."""
+
+    schema: str
+    table: str
+    index: str
+    size: int
+    writes_paid: int
+    key_columns: str
+    since: datetime
+    samples: int
+
+    @property
+    def fix(self) -> str:
+        return remedies.drop_index(self.schema, self.table, self.index)
+
+
+def unused() -> list[Unused]:
+    """Return the indexes that nothing scanned for 14 days, by our samples or PostgreSQL's count, the largest first.
+
+    Three statements.
+    """
+    long_ago = timezone.now() - relations.UNUSED_FOR - CLOCKS
+    counted = [
+        Unused(
+            *(each.schema, each.table, each.index, each.index_size, each.writes_paid),
+            *(each.key_columns, each.counted_since, 0),
+        )
+        for each in indexes.unused()
+    ]
+    sampled = [
+        Unused(
+            *("public", each.table, each.index, each.bytes, each.writes_paid),
+            *(each.key_columns, each.since, each.samples),
+        )
+        for each in relations.unused(long_ago)
+    ]
+    found = {each.index: each for each in [*counted, *sampled]}
+    return sorted(found.values(), key=lambda each: (-each.size, each.index))
+
+
 def _unused(window: Window) -> Mapping[str, Any]:
     since, is_long, idle = access.fetch(_KNOWN)[0]
+    found = unused()
     return {
         "since": since,
-        "is_long": bool(is_long),
+        "is_long": bool(is_long) or any(each.samples for each in found),
         "idle": idle,
-        "found": [
-            (each, remedies.drop_index(each.schema, each.table, each.index))
-            for each in indexes.unused()
-        ],
+        "found": found,
     }
 
 

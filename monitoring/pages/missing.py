@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.database import tables
+from monitoring.database import access, tables
+from monitoring.enums import AdviceState
+from monitoring.models import AdviceRun, IndexAdvice
 from monitoring.pages import remedies
 from monitoring.pages.framework import MonitoringPage, Panel, Window
 
@@ -36,11 +39,44 @@ def _pressure(window: Window) -> Mapping[str, Any]:
     return {"tables": tables.scanned(limit=LIMIT)}
 
 
+def _advice(window: Window) -> Mapping[str, Any]:
+    """Return the open advice, the most useful first, and the newest search. Two statements."""
+    with access.reading():
+        found = IndexAdvice.objects.using(access.ALIAS).filter(state=AdviceState.OPEN)
+        run = AdviceRun.objects.using(access.ALIAS).order_by("-pk").first()
+        ranked = list(
+            found.order_by("-is_verified", F("saved_ms").desc(nulls_last=True), "pk")[:LIMIT]
+        )
+    return {
+        "run": run,
+        "advice": [
+            (
+                each,
+                100 * each.saved_ms / each.workload_ms
+                if each.saved_ms and each.workload_ms
+                else None,
+            )
+            for each in ranked
+        ],
+    }
+
+
 PAGE = MonitoringPage(
     name="missing",
     title=_("Missing indexes"),
     ranged=False,
     panels=(
+        Panel(
+            name="advice",
+            title=_("Advice"),
+            read=_advice,
+            template="monitoring/pages/missing_advice.html",
+            help=_(
+                "Indexes that the planner would use for the statements that take the most time, tried"
+                " without being built. A link leads to the lines to paste."
+            ),
+            wants=("index.whatif",),
+        ),
         Panel(
             name="foreign-keys",
             title=_("Foreign keys without an index"),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from monitoring import health
 from monitoring.database import access
-from monitoring.pages import timelines
+from monitoring.pages import indexes, timelines
 from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.statements import NEEDS
 from monitoring.templatetags import quantities
@@ -183,8 +183,9 @@ def _bloat(window: Window) -> Mapping[str, Any]:
 
 
 def _indexes(window: Window) -> Mapping[str, Any]:
-    unused, invalid, twice = _one(
-        "SELECT count(*) FILTER (WHERE drop_candidate), count(*) FILTER (WHERE NOT is_valid),"
+    unused = len(indexes.unused())
+    invalid, twice = _one(
+        "SELECT count(*) FILTER (WHERE NOT is_valid),"
         " (SELECT count(DISTINCT redundant_index) FROM monitor.duplicate_indexes) FROM index_usage_stats"
     )
     found = unused + invalid + twice

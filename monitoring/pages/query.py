@@ -7,10 +7,14 @@ from typing import Any
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
+from monitoring.advice import plans
+from monitoring.advice.planning import CannotPlan
+from monitoring.advice.statements import NoStatement
 from monitoring.database import access
 from monitoring.pages import statement_rows, timelines
 from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.statements import NEEDS, WANTS
+from monitoring.sources import selectors as sources
 
 TABLES = 20  # of a statement, at most
 # The name after the words that a table follows: schema or none, quoted or not.
@@ -65,6 +69,18 @@ def _tables(window: Window) -> Mapping[str, Any]:
     }
 
 
+def _plan(window: Window) -> Mapping[str, Any]:
+    """Have the statement planned by its queryid; a sentence says why there is no plan."""
+    try:
+        return {"plan": plans.explain(queryid_of(window))}
+    except (CannotPlan, NoStatement) as error:
+        return {"plan": None, "sentence": error.message}
+
+
+def _issuers(window: Window) -> Mapping[str, Any]:
+    return {"issuers": sources.issuers(queryid_of(window), window.since, window.until)}
+
+
 PAGE = MonitoringPage(
     name="query",
     title=_("Query"),
@@ -83,6 +99,23 @@ PAGE = MonitoringPage(
             title=_("Over time"),
             read=lambda window: timelines.of_statement(queryid_of(window), window),
             template="monitoring/pages/timelines.html",
+        ),
+        Panel(
+            name="code",
+            title=_("Who issues it"),
+            read=_issuers,
+            template="monitoring/pages/query_code.html",
+            help=_(
+                "The lines of our code that send it, of this range; those of psql and of PostgreSQL itself are unknown."
+            ),
+            needs=NEEDS,
+        ),
+        Panel(
+            name="plan",
+            title=_("Plan"),
+            read=_plan,
+            template="monitoring/pages/query_plan.html",
+            needs=NEEDS,
         ),
         Panel(
             name="tables",
