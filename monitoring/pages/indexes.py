@@ -35,6 +35,7 @@ KEPT = {  # what the view says, for people
     "replica identity": _("replica identity"),
     "foreign key": _("the only one for a foreign key"),
 }
+_ATTACHED = "SELECT relname::text FROM pg_class WHERE relkind = 'i' AND relispartition"
 _KNOWN = """
 SELECT min(counted_since), min(counted_since) < now() - interval '14 days',
     count(*) FILTER (WHERE index_scans = 0 AND kept_because IS NULL AND is_valid)
@@ -63,8 +64,9 @@ class Unused:
 def unused() -> list[Unused]:
     """Return the indexes that nothing scanned for 14 days, by our samples or PostgreSQL's count, the largest first.
 
-    Three statements.
+    Those of partitions are left out: they come and go with their parent's. Four statements.
     """
+    attached = {name for (name,) in access.fetch(_ATTACHED)}
     long_ago = timezone.now() - relations.UNUSED_FOR - CLOCKS
     counted = [
         Unused(
@@ -72,6 +74,7 @@ def unused() -> list[Unused]:
             *(each.key_columns, each.counted_since, 0),
         )
         for each in indexes.unused()
+        if each.drop_candidate
     ]
     sampled = [
         Unused(
@@ -80,7 +83,7 @@ def unused() -> list[Unused]:
         )
         for each in relations.unused(long_ago)
     ]
-    found = {each.index: each for each in [*counted, *sampled]}
+    found = {each.index: each for each in [*counted, *sampled] if each.index not in attached}
     return sorted(found.values(), key=lambda each: (-each.size, each.index))
 
 

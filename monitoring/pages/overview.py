@@ -146,7 +146,7 @@ def _transaction(window: Window) -> Mapping[str, Any]:
         (None, "", ""),
     )[0]
     tone = graded(held or 0, TRANSACTION)
-    said = _("holds vacuum back") if tone != GOOD else _("short")
+    said = _("holds vacuum back") if tone != GOOD else _("short") if who else _("none open")
     more = _("session %(who)s, %(detail)s") % {"who": who, "detail": detail} if who else ""
     return card(
         window,

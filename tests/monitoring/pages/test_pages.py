@@ -13,6 +13,7 @@ from monitoring.pages import framework, query, remedies
 from monitoring.pages.framework import Panel, Window
 from monitoring.templatetags import quantities
 from tests.admin.conftest import signed_in
+from tests.monitoring.history.sampling import DAY, HOUR, make_index, make_room, now
 from tests.monitoring.pages.reading import MENU, body, panels, troubles, url, words
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
@@ -46,7 +47,8 @@ def queryid(beginning: str) -> int:
 def test_every_page_is_read_without_trouble(keeper, page):
     text = body(keeper, url(page.name))
     assert list(panels(text)) == [panel.name for panel in page.panels]
-    assert troubles(text) == []
+    wanted = [what for what, _ in troubles(text) if "without being built" not in what]  # HypoPG
+    assert wanted == []
 
 
 @pytest.mark.parametrize("page", MENU, ids=lambda page: page.name)
@@ -89,10 +91,10 @@ def test_statements_are_sorted(keeper, probe, sort, first):
 def test_statements_of_the_range_come_from_its_samples(keeper, probe):
     run("SELECT note FROM probe WHERE id > %s", 50)
     partitions.make_ahead()
-    now = sql.fetch("SELECT statement_timestamp()")[0][0]
-    sampling.take(now - sampling.EVERY)
+    at = now()
+    sampling.take(at - sampling.EVERY)
     run("SELECT note FROM probe WHERE id > %s", 3)
-    sampling.take(now)
+    sampling.take(at)
     text = body(keeper, url("statements", range="1h"))
     assert "Of the samples from" in text
     [row] = [
@@ -154,11 +156,28 @@ def test_indexes_that_are_of_no_use_come_with_what_to_paste(keeper, probe):
     assert "probe_note_a does the same" in words(found["twice"])
     assert "REINDEX INDEX CONCURRENTLY public.&quot;Probe broken&quot;;" in found["invalid"]
     assert "too early" in words(found["unused"])
+    assert "DROP INDEX" not in found["unused"]  # however idle: nobody knows for long enough
     assert "primary key" in words(found["all"][found["all"].index("probe_pkey") :])
     overview = panels(body(keeper, url("overview")))
     twice = found["twice"].count("does the same")  # some of the trade's own among them
     assert f" {twice} there twice, 1 invalid" in words(overview["indexes"])
     assert 'class="badge bad"' in overview["indexes"]
+
+
+def test_an_index_is_unused_after_14_days_of_samples(keeper, probe):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE INDEX probe_note ON probe (note)")
+    at = now()
+    make_room(at - 16 * DAY, at)
+    for half_days in range(31):
+        for index in ("probe_note", "probe_pkey"):
+            make_index(at - (31 - half_days) * 12 * HOUR + HOUR, index, 0)
+    found = panels(body(keeper, url("indexes")))["unused"]
+    assert "DROP INDEX CONCURRENTLY IF EXISTS public.probe_note;" in found
+    assert "probe_pkey" not in found
+    assert re.search(r"No scan in \d\d samples since", words(found))
+    assert words(panels(body(keeper, url("overview")))["indexes"]).endswith("0 invalid")
+    assert " 1 unused" in words(panels(body(keeper, url("overview")))["indexes"])
 
 
 def test_foreign_keys_without_an_index_and_tables_read_in_whole(keeper, probe):
