@@ -23,10 +23,10 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from khaacho.adminsite.pages import Label
 from monitoring.database import access
 from monitoring.pages.beside import beside_the_pool
 from monitoring.pages.troubles import Trouble, lacking, trouble_of
@@ -83,7 +83,7 @@ class Window:
 class Pill:
     """One of several links of which one is taken."""
 
-    text: str
+    text: Label
     url: str
     current: bool
 
@@ -99,10 +99,10 @@ class Panel:
     """
 
     name: str
-    title: str
+    title: Label
     read: Callable[[Window], Mapping[str, Any]]
     template: str
-    help: str = ""
+    help: Label = ""
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     of_monitor: bool = True
@@ -118,13 +118,12 @@ class MonitoringPage:
     """
 
     name: str
-    title: str
+    title: Label
     panels: Sequence[Panel]
     route: str | None = None
-    group: str = gettext_lazy("Database")
     permission: str = VIEW
     ranged: bool = True
-    help: str = ""
+    help: Label = ""
     routes: Sequence[URLPattern | URLResolver] = ()
 
     @property
@@ -162,6 +161,11 @@ class _Reading:
     def soon(self) -> float:
         """Return the moment by which what begins now must have ended."""
         return min(self.ends, time.monotonic() + PANEL_MS / 1000)
+
+
+def timeout_ms() -> int:
+    """Return how long a panel's statement may take, in ms; what is left of the page's time bounds it anyway."""
+    return PANEL_MS
 
 
 def page_urls(pages: Sequence[MonitoringPage]) -> list[URLPattern | URLResolver]:

@@ -7,6 +7,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from khaacho.adminsite.pages import Label
 from monitoring import health
 from monitoring.database import access
 from monitoring.pages import indexes, timelines
@@ -244,7 +245,7 @@ def _redis(window: Window) -> Mapping[str, Any]:
 
 
 def _health(
-    name: str, title: str, read: Callable[[Window], Mapping[str, Any]], **options: Any
+    name: str, title: Label, read: Callable[[Window], Mapping[str, Any]], **options: Any
 ) -> Panel:
     return Panel(name=name, title=title, read=read, template=CARD, wide=False, **options)
 

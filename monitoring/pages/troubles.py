@@ -68,7 +68,9 @@ def _of_database(error: Exception) -> Trouble | None:
         error, Error
     ):  # of a panel that reads by another connection than the monitoring's
         error = access.as_unavailable(error)
-    words = {
+    if not isinstance(error, access.Unavailable):
+        return None
+    words: dict[type[access.Unavailable], str] = {
         access.TimedOut: _("It took longer than a panel may."),
         access.Locked: _("What it reads is locked by somebody else."),
         access.NoConnection: _(
@@ -79,8 +81,8 @@ def _of_database(error: Exception) -> Trouble | None:
         access.NotMigrated: _("A view of the monitoring is not there."),
         access.NotCounted: _("PostgreSQL does not count statements here."),
     }
-    what = words.get(type(error))  # type: ignore[call-overload] # of another kind: none
-    if not isinstance(error, access.Unavailable) or what is None:
+    what = words.get(type(error))
+    if what is None:
         return None
     return Trouble(
         what,
