@@ -169,8 +169,12 @@ def test_an_index_is_unused_after_14_days_of_samples(keeper, probe):
         cursor.execute("CREATE INDEX probe_note ON probe (note)")
     at = now()
     make_room(at - 16 * DAY, at)
+    [(of_partition,)] = sql.fetch(
+        "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid"
+        " WHERE c.relispartition AND NOT i.indisunique ORDER BY 1 LIMIT 1"
+    )
     for half_days in range(31):
-        for index in ("probe_note", "probe_pkey"):
+        for index in ("probe_note", "probe_pkey", of_partition):
             make_index(at - (31 - half_days) * 12 * HOUR + HOUR, index, 0)
     found = panels(body(keeper, url("indexes")))["unused"]
     assert "DROP INDEX CONCURRENTLY IF EXISTS public.probe_note;" in found
@@ -277,7 +281,7 @@ def test_a_page_runs_the_same_statements_whatever_there_is(keeper, probe, name):
             cursor.execute(f"CREATE INDEX probe_note_{number} ON probe (note, id)")
             cursor.execute(f"SELECT note AS note_{number}, {number} FROM probe")
     assert statements_of(keeper, path) == few
-    assert few <= 75
+    assert few <= 80
 
 
 def test_a_panel_may_be_read_alone(keeper):
