@@ -193,7 +193,7 @@ def test_the_entry_of_the_page_is_marked(admin: Client):
 
 
 def test_a_page_that_is_no_models_stands_where_it_is_registered(admin: Client, member, monkeypatch):
-    monkeypatch.setattr(pages, "_pages", dict(pages._pages))
+    monkeypatch.setattr(pages, "_pages", {})
     pages.register(
         Page(
             name="admin:password_change",
