@@ -100,7 +100,10 @@ DATABASE_URL = env.str("DATABASE_URL", "postgresql:///khaacho")
 # What PostgreSQL says about itself is read beside the pool, with short deadlines (docs/monitoring-views.md).
 MONITOR_DATABASE_URL = env.str("MONITOR_DATABASE_URL", DATABASE_URL)
 DATABASES = {"default": database(DATABASE_URL), "monitor": monitor_database(MONITOR_DATABASE_URL)}
-DATABASE_ROUTERS = ["monitoring.database.router.MonitorRouter"]
+DATABASE_ROUTERS = [
+    "monitoring.database.router.MonitorRouter",
+    "monitoring.pages.beside.BesideThePool",
+]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -126,6 +129,10 @@ CACHES = {
     }
 }
 SESSION_ENGINE = "khaacho.cache_sessions"
+
+# Which code issues which statement, and how long routes take: counted in each process (docs/monitoring-sources.md).
+SOURCES = env.bool("SOURCES", True)
+SOURCES_SECONDS = env.float("SOURCES_SECONDS", 60.0)  # between publications; 0: none
 
 JOB_PRIORITY_STEPS = [0, 3, 6]  # of Celery with Redis: urgent, normal, patient
 # Celery carries pointers to jobs and nothing else: no results, no retries, no ETA (docs/jobs.md).
@@ -210,8 +217,11 @@ MIDDLEWARE = [
     "khaacho.api.rates.limited",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "khaacho.middleware.PagePolicy",
+    "khaacho.middleware.PageGzip",
     "khaacho.middleware.PageCommon",
     "khaacho.middleware.PageFiles",
+    "khaacho.middleware.PageLanguage",
     "khaacho.middleware.PageSessions",
     "khaacho.middleware.PageAuthentication",
     "khaacho.middleware.PageMessages",
@@ -277,6 +287,9 @@ TIME_ZONE = "Asia/Kathmandu"
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
 NUMBER_GROUPING = (3, 2, 0)
+
+# Said in a ribbon on every page of the admin, such as "staging"; nothing on the real site.
+ENVIRONMENT_NAME = env.str("ENVIRONMENT_NAME", "")
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "var" / "static")))

@@ -16,7 +16,7 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         from khaacho import jobs, schedules
         from khaacho.enums import Queue
-        from monitoring import services
+        from monitoring import services, sources
 
         jobs.register(
             "monitoring.reconcile",
@@ -37,11 +37,16 @@ class MonitoringConfig(AppConfig):
             queue=Queue.REPORTS,
             atomic=False,
         )
+        jobs.register(
+            "monitoring.advise_indexes", "monitoring.tasks.advise_indexes", queue=Queue.REPORTS
+        )
+        schedules.register("missing indexes", "monitoring.advise_indexes", at=(3, 30))
         for name, schedule, timing in REPORTS_BY_THE_CLOCK:
             jobs.register(
                 f"reports.{name}", f"monitoring.tasks.{name}_reports", queue=Queue.ORDER_PROCESSING
             )
             schedules.register(schedule, f"reports.{name}", **timing)
+        sources.begin()
         self._watch_the_database()
 
     def _watch_the_database(self) -> None:

@@ -8,6 +8,7 @@ from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
 from khaacho.jobs import Claim
 from monitoring import job_minutes, services
+from monitoring.advice import advisor, keeping
 from monitoring.history import partitions, sampling
 from monitoring.invariants import Result, run_invariants
 from monitoring.reports import making
@@ -76,3 +77,8 @@ def forget_expired_reports() -> None:
     for _ in range(FORGET_BATCHES):
         if not services.forget_expired():
             return
+
+
+def advise_indexes() -> None:
+    """Search for missing indexes among the costliest statements, and keep what is found."""
+    keeping.store(advisor.advise())

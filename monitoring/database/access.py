@@ -4,8 +4,10 @@ Each reading is a read-only transaction with its own deadline. What goes wrong i
 names the reason and carries the command that mends it; a page shows both, and never waits.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import fields
 from typing import Any, TypeVar, cast
 
@@ -105,8 +107,19 @@ _BY_STATE: Mapping[str, type[Unavailable]] = {
     "3F000": NotMigrated,  # invalid_schema_name
     "53300": ServerFull,  # too_many_connections
 }
+_ends: ContextVar[float | None] = ContextVar("monitor_ends", default=None)
 _OF_CONNECTIONS = (OperationalError, InterfaceError)
 _FULL = ("too many clients", "too many connections", "remaining connection slots")
+
+
+@contextmanager
+def within(ends: float) -> Iterator[None]:
+    """Let every reading in here end by that moment of time.monotonic(), however long it may else take."""
+    token = _ends.set(ends)
+    try:
+        yield
+    finally:
+        _ends.reset(token)
 
 
 @contextmanager
@@ -117,6 +130,7 @@ def reading(timeout_ms: int = TIMEOUT_MS) -> Iterator[CursorWrapper]:
     what fails here leaves the rest.
     """
     connection = connections[ALIAS]
+    timeout_ms = _bounded(timeout_ms)
     try:
         with transaction.atomic(using=ALIAS), connection.cursor() as cursor:
             cursor.execute(DEADLINES, [str(timeout_ms), str(min(LOCK_TIMEOUT_MS, timeout_ms))])
@@ -150,6 +164,15 @@ def records(
     columns = ", ".join(f'"{column.name}"' for column in fields(cast("Any", kind)))
     statement = f"SELECT {columns} FROM {view} WHERE {where} ORDER BY {order} LIMIT {limit}"
     return [kind(*row) for row in fetch(statement, params)]
+
+
+def _bounded(timeout_ms: int) -> int:
+    """Return how long a statement may take. Raises TimedOut when no time is left."""
+    ends = _ends.get()
+    left = timeout_ms if ends is None else int((ends - time.monotonic()) * 1000)
+    if left < 1:
+        raise TimedOut(detail="no time was left")
+    return min(timeout_ms, left)
 
 
 def as_unavailable(error: Error) -> Unavailable:

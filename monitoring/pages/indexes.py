@@ -1,0 +1,172 @@
+"""Which indexes are used, which are not, and which are there twice or broken."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.database import access, indexes
+from monitoring.database.indexes import IndexUse
+from monitoring.history import relations
+from monitoring.pages import remedies
+from monitoring.pages.framework import MonitoringPage, Panel, Window
+
+LIMIT = 500
+CLOCKS = timedelta(hours=1)  # that ours and the database's may differ by
+ORDERS: Mapping[str, Callable[[IndexUse], Any]] = {
+    "scans": lambda index: (index.index_scans, -index.index_size),
+    "size": lambda index: -index.index_size,
+    "writes": lambda index: -index.writes_paid,
+    "table": lambda index: (index.table, index.index),
+}
+SORTS = {
+    "scans": _("Fewest scans"),
+    "size": _("Largest"),
+    "writes": _("Most written"),
+    "table": _("By table"),
+}
+KEPT = {  # what the view says, for people
+    "primary key": _("primary key"),
+    "constraint": _("constraint"),
+    "unique": _("unique"),
+    "replica identity": _("replica identity"),
+    "foreign key": _("the only one for a foreign key"),
+}
+_ATTACHED = "SELECT relname::text FROM pg_class WHERE relkind = 'i' AND relispartition"
+_KNOWN = """
+SELECT min(counted_since), min(counted_since) < now() - interval '14 days',
+    count(*) FILTER (WHERE index_scans = 0 AND kept_because IS NULL AND is_valid)
+FROM index_usage_stats
+"""
+
+
+@dataclass(frozen=True)
+class Unused:
+    """An index that could go. `samples` of ours say so since `since`, or PostgreSQL's own count (0)."""
+
+    schema: str
+    table: str
+    index: str
+    size: int
+    writes_paid: int
+    key_columns: str
+    since: datetime
+    samples: int
+
+    @property
+    def fix(self) -> str:
+        return remedies.drop_index(self.schema, self.table, self.index)
+
+
+def unused() -> list[Unused]:
+    """Return the indexes that nothing scanned for 14 days, by our samples or PostgreSQL's count, the largest first.
+
+    Those of partitions are left out: they come and go with their parent's. Four statements.
+    """
+    attached = {name for (name,) in access.fetch(_ATTACHED)}
+    long_ago = timezone.now() - relations.UNUSED_FOR - CLOCKS
+    counted = [
+        Unused(
+            *(each.schema, each.table, each.index, each.index_size, each.writes_paid),
+            *(each.key_columns, each.counted_since, 0),
+        )
+        for each in indexes.unused()
+        if each.drop_candidate
+    ]
+    sampled = [
+        Unused(
+            *("public", each.table, each.index, each.bytes, each.writes_paid),
+            *(each.key_columns, each.since, each.samples),
+        )
+        for each in relations.unused(long_ago)
+    ]
+    found = {each.index: each for each in [*counted, *sampled] if each.index not in attached}
+    return sorted(found.values(), key=lambda each: (-each.size, each.index))
+
+
+def _unused(window: Window) -> Mapping[str, Any]:
+    since, is_long, idle = access.fetch(_KNOWN)[0]
+    found = unused()
+    return {
+        "since": since,
+        "is_long": bool(is_long) or any(each.samples for each in found),
+        "idle": idle,
+        "found": found,
+    }
+
+
+def _twice(window: Window) -> Mapping[str, Any]:
+    return {
+        "pairs": [
+            (each, remedies.drop_index(each.schemaname, each.tablename, each.redundant_index))
+            for each in indexes.redundant()
+        ]
+    }
+
+
+def _invalid(window: Window) -> Mapping[str, Any]:
+    return {
+        "found": [
+            (each, remedies.rebuild_index(each.schema, each.index)) for each in indexes.invalid()
+        ]
+    }
+
+
+def _all(window: Window) -> Mapping[str, Any]:
+    order = window.choice("sort", ORDERS)
+    found = sorted(indexes.indexes(), key=ORDERS[order])
+    return {
+        "found": [(each, KEPT.get(each.kept_because or "", "")) for each in found[:LIMIT]],
+        "count": len(found),
+        "limit": LIMIT,
+        "sorts": window.pills("sort", SORTS, order),
+    }
+
+
+PAGE = MonitoringPage(
+    name="indexes",
+    title=_("Index usage"),
+    ranged=False,
+    panels=(
+        Panel(
+            name="unused",
+            title=_("Unused"),
+            read=_unused,
+            template="monitoring/pages/indexes_unused.html",
+            help=_(
+                "Never scanned in at least 14 days, and nothing depends on them. Look at each standby"
+                " too: scans are counted where they run."
+            ),
+            wants=("stats.counts",),
+        ),
+        Panel(
+            name="twice",
+            title=_("There twice"),
+            read=_twice,
+            template="monitoring/pages/indexes_twice.html",
+            help=_(
+                "What another index does as well: the same columns, or the first of its columns."
+            ),
+        ),
+        Panel(
+            name="invalid",
+            title=_("Invalid"),
+            read=_invalid,
+            template="monitoring/pages/indexes_invalid.html",
+            help=_(
+                "Left behind by a CREATE INDEX or REINDEX CONCURRENTLY that failed, or being built"
+                " right now: written to, and never read."
+            ),
+        ),
+        Panel(
+            name="all",
+            title=_("All indexes"),
+            read=_all,
+            template="monitoring/pages/indexes_all.html",
+            wants=("stats.counts",),
+        ),
+    ),
+)
