@@ -50,7 +50,7 @@ def worded(candidate: Candidate, parts: tuple[Table, ...] = ()) -> Wording:
     model = model_of(candidate.table)
     name = name_of(candidate, model)
     sql = _sql(candidate, name, parts)
-    if model is None or parts:
+    if model is None or parts or not _knows(model, candidate):
         return Wording(name, "", "", "", sql)
     line = _line(candidate, model, name)
     migration = MIGRATION.format(
@@ -73,6 +73,13 @@ def model_of(table: Table) -> type[Model] | None:
         if model._meta.managed and model._meta.db_table == name
     )
     return next(found, None)
+
+
+def _knows(model: type[Model], candidate: Candidate) -> bool:
+    """Whether the model has all the columns: the database may have others, or more."""
+    known = {field.column for field in model._meta.concrete_fields}
+    wanted = {*candidate.columns, *candidate.included, *(each.column for each in candidate.where)}
+    return wanted <= known
 
 
 def name_of(candidate: Candidate, model: type[Model] | None) -> str:
@@ -100,7 +107,7 @@ def _prefix(model: type[Model]) -> str:
         return "_".join(common)
     first = Counter(words[0] for words in names if words)
     if first:
-        return first.most_common(1)[0][0]
+        return str(first.most_common(1)[0][0])
     return re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower()
 
 
