@@ -19,6 +19,7 @@ CREATE TABLE bazaar.sales (
     id bigserial PRIMARY KEY, customer_id bigint, status varchar(12), placed_at timestamptz,
     total numeric(12, 2), deleted_at timestamptz, note text DEFAULT repeat('x', 60));
 CREATE TABLE bazaar.small (id int, a int);
+CREATE TABLE bazaar.light (id int, a int);
 CREATE TABLE bazaar."Odd ""Table" (id int, "Select" int, "Mixed Case" int);
 CREATE TABLE bazaar.parted (day int, shop int, note text) PARTITION BY RANGE (day);
 CREATE TABLE bazaar.parted_1 PARTITION OF bazaar.parted FOR VALUES FROM (0) TO (100);
@@ -32,6 +33,7 @@ INSERT INTO bazaar.sales (customer_id, status, placed_at, total, deleted_at)
         CASE WHEN g % 10 <> 0 THEN now() END
     FROM generate_series(1, 120000) g;
 INSERT INTO bazaar.small SELECT g, g FROM generate_series(1, 500) g;
+INSERT INTO bazaar.light SELECT g, g FROM generate_series(1, 20000) g;
 INSERT INTO bazaar."Odd ""Table" SELECT g, g % 5000, g FROM generate_series(1, 60000) g;
 INSERT INTO bazaar.parted SELECT g % 200, g % 9000, repeat('y', 40) FROM generate_series(1, 60000) g;
 CREATE TABLE bazaar.secrets (id int, word text);
