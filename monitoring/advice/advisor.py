@@ -28,7 +28,8 @@ MS_PER_COST = (
     0.1  # at most, of a slow disk; more was measured before the plan became what it is now
 )
 PLAN_MS = 500  # that one planning may take
-WORTH = 0.01  # of the workload's time that an index must save
+WORTH = 0.02  # of the workload's time that an index must save
+HALF = 0.5  # of its cost that at least one statement must save
 HELP = 0.2  # of a statement's cost that it must save, to be said to help it
 ALIKE = 0.98  # a smaller index that saves this part of the best one's saving is better
 ENTRY_MS = 0.005  # of writing one entry of an index: a guess, for the order of magnitude
@@ -229,7 +230,9 @@ class _Search:
         return min(alike, key=lambda each: (each.size, each.candidate), default=None)
 
     def _is_worth(self, trial: Trial) -> bool:
-        return trial.saved > WORTH * self._total and any(self._helped(trial))
+        """Whether it saves a part of all that was measured, and at least halves a statement."""
+        halves = (each.cost_after <= each.cost_before * HALF for each in self._helped(trial))
+        return trial.saved > WORTH * self._total and any(halves)
 
     def _try(self, trial: Trial, turn: int) -> None:
         if time.monotonic() > self._deadline:

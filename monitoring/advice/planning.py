@@ -10,6 +10,7 @@ function that is declared immutable may put a row's value into it (`invalid inpu
 """
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ from monitoring.database import access
 NAME = "khaacho_plan"
 LOCK_MS = 300
 STATEMENT_MS = 2000
+ATTEMPTS = 20  # each failure is a line in the server's log
 GENERIC_PLAN_SINCE = 16_00_00  # the version of PostgreSQL whose EXPLAIN knows GENERIC_PLAN
 
 
@@ -45,7 +47,7 @@ def _sentence(state: str | None) -> str:
             "It uses a function that is no longer there, or the types of its parameters cannot be told from"
             " its text."
         )
-    if state in ("42P18", "42P08", "42804", "42725"):
+    if state in ("42P18", "42P08", "42804", "42725", "42846"):
         return _("The types of its parameters cannot be told from its text.")
     if state == "42501":
         return _(
@@ -59,6 +61,19 @@ def _sentence(state: str | None) -> str:
     return _("PostgreSQL refuses to plan it.")
 
 
+def _more_types(text: str, types: dict[int, str], error: psycopg.Error) -> dict[int, str]:
+    """Return types to try for parameters after a failure, none when there is nothing more to try.
+
+    Of what PostgreSQL says, only the parameter's number is read.
+    """
+    if error.sqlstate == "42P18":
+        number = re.search(r"\$(\d+)", error.diag.message_primary or "")
+        return {int(number[1]): "text"} if number and int(number[1]) not in types else {}
+    if error.sqlstate in ("42846", "42883", "42804", "42725"):
+        return {number: "integer" for number in texts.summands(text) if number not in types}
+    return {}
+
+
 class Planner:
     """A session for planning, good for as long as its transaction (`planning()`)."""
 
@@ -66,6 +81,7 @@ class Planner:
         self._connection = connection
         self._has_generic_plan = connection.info.server_version >= GENERIC_PLAN_SINCE
         self._is_prepared = False
+        self._types: dict[str, dict[int, str]] = {}  # that a text was found to need
 
     def fetch(self, statement: str, params: Any = None) -> list[tuple[Any, ...]]:
         """Run a statement of ours."""
@@ -94,7 +110,7 @@ class Planner:
         state = ""
         try:
             with self.trying():
-                return self._plan(texts.plannable(text, rows_per_call))
+                return self._plan(text, rows_per_call)
         except psycopg.OperationalError as error:
             if self._connection.closed:
                 raise
@@ -105,13 +121,29 @@ class Planner:
             self._forget()
         raise CannotPlan(_sentence(state))  # outside: the error and its message go no further
 
-    def _plan(self, text: str) -> dict[str, Any]:
+    def _plan(self, text: str, rows_per_call: float | None) -> dict[str, Any]:
+        """Prepare the text, giving types to parameters that have none, and explain what was prepared."""
+        types = self._types.setdefault(text, {})
+        for _attempt in range(ATTEMPTS):
+            plannable = texts.plannable(text, rows_per_call, types)
+            try:
+                with self.trying():
+                    self._prepare(plannable)
+                break
+            except psycopg.Error as error:
+                more = _more_types(text, types, error)
+                if not more:
+                    raise
+                types.update(more)
+        plan: dict[str, Any] = self._explained(plannable)[0]["Plan"]
+        return plan
+
+    def _prepare(self, text: str) -> None:
+        """Let the server read the text as one statement that has a plan, or refuse it."""
         cursor = psycopg.Cursor(self._connection)
         # A binary result needs the extended protocol, by which several statements are a syntax error.
         cursor.execute(f"PREPARE {NAME} AS {text}".encode(), binary=True, prepare=False)
         self._is_prepared = True
-        plan: dict[str, Any] = self._explained(text)[0]["Plan"]
-        return plan
 
     def _forget(self) -> None:
         """Forget what was prepared, which outlives the savepoint."""

@@ -5,11 +5,17 @@ before anything else is done with it (monitoring/advice/planning.py).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 PLANNED = frozenset({"select", "insert", "update", "delete", "merge", "with"})
 LITERAL_TYPES = frozenset({"interval", "timestamp", "timestamptz", "date", "time", "timetz"})
+# Functions that take values of any type, and so tell nothing of a parameter's.
+OF_ANY = frozenset(
+    {"json_build_object", "jsonb_build_object", "json_build_array", "jsonb_build_array"}
+    | {"concat", "concat_ws", "format", "num_nulls", "num_nonnulls"}
+)
 
 TOKEN = re.compile(
     r"""
@@ -61,51 +67,90 @@ def is_several(text: str) -> bool:
     return bool(marks) and marks[0] != len(found) - 1
 
 
-def plannable(text: str, rows_per_call: float | None = None) -> str:
+def plannable(
+    text: str, rows_per_call: float | None = None, types: Mapping[int, str] | None = None
+) -> str:
     """Return a normalised text as SQL that PostgreSQL reads again.
 
-    Constants became `$n` also where the grammar wants them written out: `interval $1`, `extract($1
-    from x)`. A final `LIMIT $n` becomes the rows that a call returned on average, when known: a generic
-    plan would otherwise suppose a tenth of all there are.
+    Constants became `$n` also where the grammar wants them written out (`interval $1`, `extract($1 from
+    x)`) and where nothing says of what type they are (`json_build_object($1, …)`). A final `LIMIT $n`
+    becomes the rows that a call returned on average, when known: a generic plan would otherwise suppose a
+    tenth of all there are. `types` are more types, by number.
     """
     found = _mended([t for t in tokens(text, spaces=True) if t != Token("mark", ";")])
+    found = _typed(found, types or {})
     if rows_per_call is not None:
         found = _limited(found, max(1, round(rows_per_call)))
     return "".join(token.text for token in found).strip()
 
 
+def summands(text: str) -> set[int]:
+    """Return the parameters to the right of an arithmetic sign: `day - $1` does not say what it takes off."""
+    found = tokens(text)
+    return {
+        int(token.text[1:])
+        for before, token in pairwise(found)
+        if token.kind == "parameter" and before.kind == "operator" and before.text in "+-*/"
+    }
+
+
 def _mended(found: list[Token]) -> list[Token]:
+    """Write constants as casts where the grammar wants them written out."""
     solid = [place for place, token in enumerate(found) if token.kind != "space"]
+    casts: dict[int, str] = {}  # by place
     for at, place in enumerate(solid):
         following = [found[after] for after in solid[at + 1 : at + 4]]
         kinds = [token.kind for token in following]
         if found[place].says(*LITERAL_TYPES) and kinds[:1] == ["parameter"]:
-            kind = found[place].text
+            casts[solid[at + 1]] = found[place].text
             found[place] = Token("space", "")
-            found[solid[at + 1]] = Token("mark", f"{following[0].text}::{kind}")
-        elif (
-            found[place].says("extract")
-            and kinds[:2] == ["mark", "parameter"]
-            and len(following) > 2
-            and following[2].says("from")
-        ):
-            found[place] = Token("word", 'pg_catalog."extract"')
-            found[solid[at + 3]] = Token("mark", ",")
-    return found
+        elif found[place].says("extract") and kinds[:2] == ["mark", "parameter"]:
+            if following[-1].says("from"):
+                found[place] = Token("word", 'pg_catalog."extract"')
+                found[solid[at + 3]] = Token("mark", ",")
+        elif found[place].says(*OF_ANY) and kinds[:1] == ["mark"]:
+            casts |= dict.fromkeys(_arguments(found, solid[at + 1 :]), "text")
+    return _cast(found, casts)
+
+
+def _arguments(found: list[Token], places: Sequence[int]) -> Iterator[int]:
+    """Yield where a parameter is all of an argument in the brackets with which the places begin."""
+    depth = 0
+    for at, place in enumerate(places):
+        token = found[place]
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0:
+            return
+        around = {found[places[at - 1]].text, found[places[min(at + 1, len(places) - 1)]].text}
+        if depth == 1 and token.kind == "parameter" and around <= {"(", ",", ")"}:
+            yield place
+
+
+def _typed(found: list[Token], types: Mapping[int, str]) -> list[Token]:
+    places = {
+        place: types[int(token.text[1:])]
+        for place, token in enumerate(found)
+        if token.kind == "parameter" and int(token.text[1:]) in types
+    }
+    return _cast(found, places)
+
+
+def _cast(found: list[Token], casts: Mapping[int, str]) -> list[Token]:
+    cast: list[Token] = []
+    for place, token in enumerate(found):
+        cast.append(token)
+        if place in casts:
+            cast.append(Token("cast", f"::{casts[place]}"))
+    return cast
 
 
 def _limited(found: list[Token], rows: int) -> list[Token]:
     """Write the statement's own LIMIT out, and close the gap in the numbers of its parameters."""
     place = _own_limit(found)
-    if place is None:
+    if place is None or found.count(found[place]) > 1:
         return found
-    gone = found[place]
-    if sum(token == gone for token in found) > 1 or any(
-        gone.text in t.text for t in found if t.kind == "mark"
-    ):
-        return found
+    number = int(found[place].text[1:])
     found[place] = Token("number", str(rows))
-    number = int(gone.text[1:])
     return [_renumbered(token, number) for token in found]
 
 
@@ -122,14 +167,9 @@ def _own_limit(found: Sequence[Token]) -> int | None:
 
 
 def _renumbered(token: Token, gone: int) -> Token:
-    if token.kind not in ("parameter", "mark"):
+    if token.kind != "parameter" or int(token.text[1:]) < gone:
         return token
-
-    def lower(match: re.Match[str]) -> str:
-        number = int(match[1])
-        return f"${number - 1 if number > gone else number}"
-
-    return Token(token.kind, re.sub(r"\$(\d+)", lower, token.text))
+    return Token("parameter", f"${int(token.text[1:]) - 1}")
 
 
 def unquoted(token: Token) -> str:

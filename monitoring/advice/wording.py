@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -49,7 +50,7 @@ def worded(candidate: Candidate, parts: tuple[Table, ...] = ()) -> Wording:
     model = model_of(candidate.table)
     name = name_of(candidate, model)
     sql = _sql(candidate, name, parts)
-    if model is None or parts:
+    if model is None or parts or not _knows(model, candidate):
         return Wording(name, "", "", "", sql)
     line = _line(candidate, model, name)
     migration = MIGRATION.format(
@@ -74,6 +75,13 @@ def model_of(table: Table) -> type[Model] | None:
     return next(found, None)
 
 
+def _knows(model: type[Model], candidate: Candidate) -> bool:
+    """Whether the model has all the columns: the database may have others, or more."""
+    known = {field.column for field in model._meta.concrete_fields}
+    wanted = {*candidate.columns, *candidate.included, *(each.column for each in candidate.where)}
+    return wanted <= known
+
+
 def name_of(candidate: Candidate, model: type[Model] | None) -> str:
     """Return a name as the house gives them, of the table's word and its columns: `order_created_idx`.
 
@@ -93,11 +101,22 @@ def name_of(candidate: Candidate, model: type[Model] | None) -> str:
 
 
 def _prefix(model: type[Model]) -> str:
-    """Return the word with which most of the model's indexes begin, else the model's own name."""
-    first = Counter(index.name.split("_")[0] for index in model._meta.indexes if "_" in index.name)
+    """Return the words with which the model's indexes begin, else the model's own name."""
+    names = [index.name.split("_")[:-2] for index in model._meta.indexes]
+    if common := list(_common(names)):
+        return "_".join(common)
+    first = Counter(words[0] for words in names if words)
     if first:
         return str(first.most_common(1)[0][0])
     return re.sub(r"(?<!^)(?=[A-Z])", "_", model.__name__).lower()
+
+
+def _common(names: list[list[str]]) -> Iterator[str]:
+    """Yield the words with which all the names begin."""
+    for words in zip(*names, strict=False):
+        if len(set(words)) > 1:
+            return
+        yield words[0]
 
 
 def _shortened(prefix: str, words: list[str], room: int) -> str:

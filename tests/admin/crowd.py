@@ -6,7 +6,7 @@ from django.db import connection, models
 
 from credit.models import CreditAccount, CreditLedger, Retailer
 from khaacho.models import Alert, Job, User
-from monitoring.models import Report
+from monitoring.models import IndexAdvice, Report
 from orders.models import Order, OrderRefusal, VendorOrderAcceptance
 from payments.models import (
     CollectionTask,
@@ -58,6 +58,7 @@ COPIES: Mapping[type[models.Model], Mapping[str, str]] = {
         "retailer_id": "NULL",
         "filters": "jsonb_build_object('n', n)",
     },
+    IndexAdvice: {"definition": "'(a, b) ' || n"},
     PaymentReminder: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
     PaymentPromise: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
     InvoiceDispute: {"order_id": "(SELECT max(id) FROM orders) - n + 1"},
@@ -91,8 +92,9 @@ def _copies(model: type[models.Model], columns: Mapping[str, str]) -> str:
     ]
     values = [columns.get(name) or EVERY.get(name, f'"{name}"') for name in names]
     table = model._meta.db_table
+    named = ", ".join(f'"{name}"' for name in names)
     return (
-        f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)}"
+        f"INSERT INTO {table} ({named}) SELECT {', '.join(values)}"
         f" FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS one,"
         " generate_series(1, %s) AS n"
     )

@@ -21,7 +21,7 @@ from khaacho.alerts import raise_alert
 from khaacho.enums import Role
 from khaacho.models import Alert, AuditLog, Job, QueueSetting, User
 from khaacho.permissions import ACTS
-from monitoring.enums import ReportState
+from monitoring.enums import AdviceState, ReportState
 from orders.enums import RefusalState
 from orders.models import Order, OrderRefusal, OrderStatusLog
 from payments import services as payments
@@ -29,7 +29,7 @@ from payments.enums import PaymentMethod, PaymentState, TaskKind
 from payments.models import CollectionTask, InvoiceDispute, Payment, PaymentPromise
 from tests.admin.conftest import signed_in
 from tests.admin.desk import act, ask, list_of, page_of, texts
-from tests.admin.trade import make_paid_order, make_refusal, make_report
+from tests.admin.trade import make_advice, make_paid_order, make_refusal, make_report
 from tests.factories import (
     advance,
     make_actor,
@@ -239,6 +239,19 @@ CASES = [
         {"outcome": "pays on Friday"},
     ),
     Case("cancel_report", make_report, {"state": ReportState.CANCELLED}),
+    Case(
+        "dismiss_advice",
+        make_advice,
+        {"state": AdviceState.DISMISSED},
+        REASON,
+        permission="dismiss_indexadvice",
+    ),
+    Case(
+        "reopen_advice",
+        lambda: make_advice(state=AdviceState.DISMISSED),
+        {"state": AdviceState.OPEN},
+        permission="dismiss_indexadvice",
+    ),
 ]
 IDS = [case.verb for case in CASES]
 

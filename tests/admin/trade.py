@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.utils import timezone
 
@@ -23,7 +24,7 @@ from khaacho.models import (
 from khaacho.rollback import run_after_rollback
 from monitoring import services as monitoring
 from monitoring.enums import ReportFormat, ReportKind
-from monitoring.models import JobMinute, ReleaseMarker, Report
+from monitoring.models import AdviceRun, IndexAdvice, JobMinute, ReleaseMarker, Report
 from orders.models import FiscalYear, Order, OrderRefusal
 from payments import scores
 from payments import services as payments
@@ -145,6 +146,10 @@ def _machinery(number: int, user_id: int) -> None:
         runs={"1": 1},
     )
     ReleaseMarker.objects.create(name=f"v{number}", released_at=moment)
+    make_advice(number)
+    AdviceRun.objects.create(
+        planned=1, candidates=1, found=1, seconds=1, is_verified=True, is_complete=True
+    )
     QueueSetting.objects.get_or_create(queue=Queue.values[number % 6])
     WorkerNode.objects.create(name=f"node-{number}", queues=["reports"], concurrency=1)
     RefreshToken.objects.create(
@@ -158,4 +163,22 @@ def _machinery(number: int, user_id: int) -> None:
     year = FiscalYear.objects.order_by("starts_on").first()
     FiscalYear.objects.create(
         name=f"{1900 + number}/x"[:7], starts_on=year.starts_on - timedelta(days=400 + number)
+    )
+
+
+def make_advice(number: int = 0, **fields: Any) -> IndexAdvice:
+    """Advice about an index that one could make, but which is not worth it."""
+    shape = {
+        "table": ["public", "vendors"],
+        "keys": [{"column": "orders_offered", "is_descending": False, "nulls": ""}],
+        "included": [],
+        "where": [],
+        "parts": [],
+    }
+    return IndexAdvice.objects.create(
+        table="vendors",
+        definition=f"(orders_offered, {number})",
+        shape=shape,
+        is_verified=True,
+        **fields,
     )

@@ -1,6 +1,7 @@
 """A database of these tests' own, so that only their statements are measured: with a bazaar to search in."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.db import connection, connections
@@ -18,6 +19,7 @@ CREATE TABLE bazaar.sales (
     id bigserial PRIMARY KEY, customer_id bigint, status varchar(12), placed_at timestamptz,
     total numeric(12, 2), deleted_at timestamptz, note text DEFAULT repeat('x', 60));
 CREATE TABLE bazaar.small (id int, a int);
+CREATE TABLE bazaar.light (id int, a int);
 CREATE TABLE bazaar."Odd ""Table" (id int, "Select" int, "Mixed Case" int);
 CREATE TABLE bazaar.parted (day int, shop int, note text) PARTITION BY RANGE (day);
 CREATE TABLE bazaar.parted_1 PARTITION OF bazaar.parted FOR VALUES FROM (0) TO (100);
@@ -31,6 +33,7 @@ INSERT INTO bazaar.sales (customer_id, status, placed_at, total, deleted_at)
         CASE WHEN g % 10 <> 0 THEN now() END
     FROM generate_series(1, 120000) g;
 INSERT INTO bazaar.small SELECT g, g FROM generate_series(1, 500) g;
+INSERT INTO bazaar.light SELECT g, g FROM generate_series(1, 20000) g;
 INSERT INTO bazaar."Odd ""Table" SELECT g, g % 5000, g FROM generate_series(1, 60000) g;
 INSERT INTO bazaar.parted SELECT g % 200, g % 9000, repeat('y', 40) FROM generate_series(1, 60000) g;
 CREATE TABLE bazaar.secrets (id int, word text);
@@ -49,20 +52,29 @@ def point_at(name: str) -> None:
         each.settings_dict["NAME"] = name
 
 
+@contextmanager
+def copied(plain: str, name: str) -> Iterator[str]:
+    """Give a copy of a database, whose statistics are empty; drop it and point at the original again."""
+    point_at(plain)  # and close: a database with a session cannot be copied
+    quoted, template = (connection.ops.quote_name(each) for each in (name, plain))
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+        cursor.execute(f"CREATE DATABASE {quoted} TEMPLATE {template}")
+    try:
+        yield name
+    finally:
+        point_at(plain)
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+
+
 @pytest.fixture(scope="package")
 def _bazaar(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """Copy the test database, with what measures and tries, and yield the copy's name."""
     with django_db_blocker.unblock():
         flush()
         plain = connection.settings_dict["NAME"]
-        name = f"{plain}_advice"
-        connection.close()
-        connections["monitor"].close()
-        quoted, template = connection.ops.quote_name(name), connection.ops.quote_name(plain)
-        with connection._nodb_cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
-            cursor.execute(f"CREATE DATABASE {quoted} TEMPLATE {template}")
-        try:
+        with copied(plain, f"{plain}_advice") as name:
             point_at(name)
             sql.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             if not sql.fetch("SELECT FROM pg_extension WHERE extname = 'hypopg'"):
@@ -70,10 +82,6 @@ def _bazaar(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
             run(BAZAAR)
             point_at(plain)
             yield name
-        finally:
-            point_at(plain)
-            with connection._nodb_cursor() as cursor:
-                cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -66,6 +66,11 @@ def test_dismissed_it_stays_dismissed(advice):
     ]
 
 
+def effect_on(queryid, advice):
+    [found] = [each for each in effects.effects(advice) if each.queryid == queryid]
+    return found
+
+
 def test_closed_with_its_index_and_measured_since(advice, ran):
     queryid = ran(STATEMENT)
     assert effects.effects(advice) == []
@@ -73,10 +78,10 @@ def test_closed_with_its_index_and_measured_since(advice, ran):
     keeping.store(advisor.advise())
     advice.refresh_from_db()
     assert (advice.state, advice.index_name) == (AdviceState.CREATED, "made_idx")
-    before, [nothing] = advice.measured[str(queryid)], effects.effects(advice)
+    before, nothing = advice.measured[str(queryid)], effect_on(queryid, advice)
     assert (nothing.calls, nothing.after_ms, nothing.cut) == (0, None, None)
     ran(STATEMENT, 30)
-    [effect] = effects.effects(advice)
+    effect = effect_on(queryid, advice)
     assert (effect.queryid, effect.calls) == (queryid, 30)
     assert effect.before_ms == pytest.approx(before[1] / before[0])
     assert 0 < effect.after_ms < effect.before_ms

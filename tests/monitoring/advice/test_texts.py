@@ -53,6 +53,11 @@ def test_several(text, several):
         ("SELECT a FROM t WHERE b = $1 LIMIT $1", 5, "SELECT a FROM t WHERE b = $1 LIMIT $1"),
         ("SELECT a, interval $2 FROM t LIMIT $1", 5, "SELECT a,  $1::interval FROM t LIMIT 5"),
         ("SELECT 1;", None, "SELECT 1"),
+        (
+            "SELECT json_build_object($1, t.a, $2, t.b + $3, $4, (f($5))) FROM t LIMIT $6",
+            5,
+            "SELECT json_build_object($1::text, t.a, $2::text, t.b + $3, $4::text, (f($5))) FROM t LIMIT 5",
+        ),
     ],
 )
 def test_plannable(text, rows, plannable):
@@ -72,3 +77,11 @@ def test_plannable(text, rows, plannable):
 def test_quoted(name, quoted):
     assert texts.quoted(name) == quoted
     assert texts.unquoted(texts.tokens(quoted)[0]) == name
+
+
+def test_types_are_given_by_number():
+    text = "SELECT $1, day - $2 FROM t LIMIT $3"
+    assert texts.summands(text) == {2}
+    assert texts.plannable(text, 9, {1: "text", 2: "integer"}) == (
+        "SELECT $1::text, day - $2::integer FROM t LIMIT 9"
+    )
