@@ -100,6 +100,7 @@ def faults_of(page: Page) -> list[str]:
 
 def barriers(page: Page) -> list[str]:
     """Return axe's violations; its source is evaluated, so that the page's policy stays as it is."""
+    page.wait_for_timeout(50)  # jQuery calls those who wait for it after the page is loaded
     page.evaluate(AXE)
     found = page.evaluate("async () => (await axe.run()).violations")
     return [
