@@ -94,7 +94,14 @@ def faults_of(page: Page) -> list[str]:
 
     page.on("console", hear)
     page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
-    page.on("requestfailed", lambda request: faults.append(f"{page.url}: {request.url} failed"))
+    page.on(
+        "requestfailed",
+        lambda request: (
+            None  # the page was left before it had everything
+            if request.failure == "net::ERR_ABORTED"
+            else faults.append(f"{page.url}: {request.url}: {request.failure}")
+        ),
+    )
     return faults
 
 
