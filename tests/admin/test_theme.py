@@ -17,9 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
 
-from khaacho import jobs
+from khaacho import jobs, sql
 from khaacho.adminsite import pages, side_bar
-from khaacho.adminsite.pages import Group, Page
+from khaacho.adminsite.pages import Group, Page, Section
 from khaacho.middleware import PAGE_POLICY
 from khaacho.models import Job, User
 from monitoring import dashboard_page
@@ -310,3 +310,20 @@ def test_the_indexs_trade_is_for_those_who_may_see_all_of_it(admin: Client, memb
         html = signed_in(member(group)).get("/admin/").content.decode()
         assert "Orders today" not in html, group
     assert 'class="front"' not in admin.get("/admin/orders/").content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_index_opens_though_a_figure_cannot_be_computed(admin: Client, monkeypatch):
+    monkeypatch.setattr(pages, "_sections", dict(pages._sections))
+    pages.add_section(
+        Section(
+            name="broken",
+            template="monitoring/front.html",
+            permissions=("orders.view_order",),
+            look=lambda: sql.fetch("SELECT 1 / 0"),
+        )
+    )
+    page = admin.get("/admin/")
+    assert page.status_code == 200
+    assert "These figures cannot be shown at the moment." in page.content.decode()
+    assert "Orders today" in page.content.decode()
