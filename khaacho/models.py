@@ -260,7 +260,7 @@ class QueueSetting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.queue
+        return self.get_queue_display()
 
 
 class WorkerNode(models.Model):

@@ -66,6 +66,14 @@ class Day:
     value_so_far: Decimal
     received_so_far: Decimal
 
+    @property
+    def value_said(self) -> str:
+        return lakh(int(self.value))
+
+    @property
+    def received_said(self) -> str:
+        return lakh(int(self.received))
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -1,17 +1,22 @@
 """What the admin's own templates ask for: the side bar, the index's sections, filters as pills, the ribbon."""
 
 import hashlib
+import logging
 
 from django import template
 from django.conf import settings
+from django.db import DatabaseError, connection
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from khaacho import caches
 from khaacho.adminsite import pages
 from khaacho.adminsite.side_bar import MINUTE, Shelf, side_bar
 
+log = logging.getLogger(__name__)
 register = template.Library()
 
 
@@ -44,5 +49,15 @@ def _shown(section: pages.Section) -> SafeString:
         return caches.Page(body, f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"')
 
     slot = caches.Slot(f"admin index: {section.name}\n{get_language()}", ("admin",), MINUTE)
-    page = caches.Visit(slot).page_or(compute)
+    try:
+        page = caches.Visit(slot).page_or(compute)
+    except DatabaseError as error:
+        if connection.in_atomic_block:
+            raise  # the page's transaction is lost with it
+        log.warning(
+            "index.not_shown", extra={"section": section.name, "error": type(error).__name__}
+        )
+        return format_html(
+            '<p class="card quiet">{}</p>', _("These figures cannot be shown at the moment.")
+        )
     return mark_safe(page.body.decode() if page else "")  # noqa: S308 - a template's

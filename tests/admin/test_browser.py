@@ -166,7 +166,7 @@ def test_walks_a_long_list(live_server, officer: User):
         pager = page.get_by_role("navigation", name="Pages")
         expect(pager).to_contain_text("about 12,000 jobs")
         expect(pager.get_by_role("link")).to_have_text(["Next", "Last"])
-        first = page.locator("#result_list tbody tr").first.inner_text()
+        first = page.locator("#result_list tbody tr").first.text_content()
         for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme=scheme)
@@ -180,7 +180,7 @@ def test_walks_a_long_list(live_server, officer: User):
         expect(page.locator("#result_list tbody tr").last).to_contain_text("report:1")
         pager.get_by_role("link", name="Previous").click()
         pager.get_by_role("link", name="First").click()
-        assert page.locator("#result_list tbody tr").first.inner_text() == first
+        assert page.locator("#result_list tbody tr").first.text_content() == first
 
 
 def test_asks_for_a_report_and_sees_how_far_it_is(live_server, officer: User):

@@ -17,9 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
 
-from khaacho import jobs
+from khaacho import jobs, sql
 from khaacho.adminsite import pages, side_bar
-from khaacho.adminsite.pages import Group, Page
+from khaacho.adminsite.pages import Group, Page, Section
 from khaacho.middleware import PAGE_POLICY
 from khaacho.models import Job, User
 from monitoring import dashboard_page
@@ -262,13 +262,13 @@ def test_the_ribbon_names_the_environment(admin: Client, settings):
 
 
 def test_the_index_says_the_days_trade_beside_last_weeks(admin: Client):
-    shop, offer = make_retailer(), make_offer(price=100)
+    shop, offer = make_retailer(credit_limit=10_000_000), make_offer(price=112_350)
     for days_ago in (0, 0, 7, 7, 7, 1, 30):
         backdate(make_order(shop, offer), "created_at", days_ago)
     days = dashboard_page.trend()
     assert len(days) == 14
     assert [day.orders for day in days if day.orders] == [3, 1, 2]
-    assert days[-1].value == Decimal(200)
+    assert days[-1].value == Decimal(224_700)
     assert days[-8].orders == 3
     assert [b.day - a.day for a, b in itertools.pairwise(days)] == [timedelta(1)] * 13
     with CaptureQueriesContext(connection) as captured:
@@ -276,13 +276,14 @@ def test_the_index_says_the_days_trade_beside_last_weeks(admin: Client):
     assert len(captured) == 4
     figures = {figure.name: figure for figure in front.figures}
     assert figures["Orders today"].text == "2"
-    assert figures["Value today"].text == "NPR 200.00"
+    assert figures["Value today"].text == "NPR 2,24,700.00"
     assert figures["Collected today"].text == "NPR 0.00"
     assert admin.get(figures["Orders today"].url).context["cl"].result_count == 2
     for figure in front.figures:
         assert admin.get(figure.url).status_code == 200, figure.name
     html = admin.get("/admin/").content.decode()
-    assert "NPR 200.00" in html
+    assert "NPR 2,24,700.00" in html
+    assert '<td class="number">3,37,050</td>' in html
     assert "Orders by the day. Orders: 2 at the end, 3 at most, 0 at least" in html
 
 
@@ -309,3 +310,20 @@ def test_the_indexs_trade_is_for_those_who_may_see_all_of_it(admin: Client, memb
         html = signed_in(member(group)).get("/admin/").content.decode()
         assert "Orders today" not in html, group
     assert 'class="front"' not in admin.get("/admin/orders/").content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_index_opens_though_a_figure_cannot_be_computed(admin: Client, monkeypatch):
+    monkeypatch.setattr(pages, "_sections", dict(pages._sections))
+    pages.add_section(
+        Section(
+            name="broken",
+            template="monitoring/front.html",
+            permissions=("orders.view_order",),
+            look=lambda: sql.fetch("SELECT 1 / 0"),
+        )
+    )
+    page = admin.get("/admin/")
+    assert page.status_code == 200
+    assert "These figures cannot be shown at the moment." in page.content.decode()
+    assert "Orders today" in page.content.decode()

@@ -115,7 +115,7 @@ def test_the_admin_is_for_staff(world, who):
         client.force_login(user)
     doors = {re.sub(r"<[^>]+>", "1", r) for r, _ in routes() if r.startswith("admin/")}
     doors = {re.sub(r"\(\?P<\w+>[^)]*\)", "1", door) for door in doors}
-    for door in sorted(doors - {"admin/login/", "admin/logout/"}):
+    for door in sorted(doors - {"admin/login/", "admin/logout/", "admin/language/"}):
         for method in ("get", "post"):
             answer = getattr(client, method)(f"/{door}")
             assert answer.status_code in {302, 403, 404}, (door, method, answer.status_code)

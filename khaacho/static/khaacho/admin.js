@@ -25,12 +25,11 @@
   reachable();
   addEventListener("resize", reachable);
 
-  // Widgets build themselves when the page is ready: this is after them.
-  addEventListener("load", () => {
+  const name = () => {
     for (const select of document.querySelectorAll("select.select2-hidden-accessible")) {
-      const name = select.labels[0]?.textContent.replace(/:\s*$/, "").trim();
+      const said = select.labels[0]?.textContent.replace(/:\s*$/, "").trim();
       for (const part of select.nextElementSibling?.querySelectorAll("[role=combobox], [role=textbox]") ?? []) {
-        if (name) part.setAttribute("aria-label", name);
+        if (said) part.setAttribute("aria-label", said);
       }
     }
     for (const field of document.querySelectorAll(".datetime input")) {
@@ -40,7 +39,10 @@
     }
     for (const icon of document.querySelectorAll(".help-tooltip[aria-label]")) icon.setAttribute("role", "img");
     for (const cell of document.querySelectorAll("th:empty")) cell.setAttribute("role", "cell");
-  });
+  };
+  // Widgets build themselves when jQuery says that the page is ready, or as it is loaded: this is after them.
+  if (window.django?.jQuery) window.django.jQuery(name);
+  addEventListener("load", name);
 
   const side = document.getElementById("side");
   const here = side?.querySelector("[aria-current]");
