@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     initial = True  # of these tables: nothing here touches one that is in use
 
     dependencies = [
-        ('monitoring', '0006_session_and_space_views'),
+        ('monitoring', '0011_origin_spans'),
     ]
 
     operations = [
