@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.database import access, indexes
 from monitoring.database.indexes import IndexUse
-from monitoring.history import relations
+from monitoring.history import indexes as index_history
 from monitoring.pages import remedies
 from monitoring.pages.framework import MonitoringPage, Panel, Window
 
@@ -67,7 +67,7 @@ def unused() -> list[Unused]:
     Those of partitions are left out: they come and go with their parent's. Four statements.
     """
     attached = {name for (name,) in access.fetch(_ATTACHED)}
-    long_ago = timezone.now() - relations.UNUSED_FOR - CLOCKS
+    long_ago = timezone.now() - index_history.UNUSED_FOR - CLOCKS
     counted = [
         Unused(
             *(each.schema, each.table, each.index, each.index_size, each.writes_paid),
@@ -81,7 +81,7 @@ def unused() -> list[Unused]:
             *("public", each.table, each.index, each.bytes, each.writes_paid),
             *(each.key_columns, each.since, each.samples),
         )
-        for each in relations.unused(long_ago)
+        for each in index_history.unused(long_ago)
     ]
     found = {each.index: each for each in [*counted, *sampled] if each.index not in attached}
     return sorted(found.values(), key=lambda each: (-each.size, each.index))
