@@ -9,7 +9,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 
 from khaacho import jobs, origins, sql
-from khaacho.enums import Role
+from khaacho.enums import Queue, Role
 from khaacho.jobs import kinds
 from khaacho.models import Job, User
 from monitoring.sources import wrapper
@@ -169,7 +169,7 @@ def test_a_job_counts_by_kind_and_outcome(seen, monkeypatch):
     for name in ("touch", "fail"):
         monkeypatch.setitem(kinds.known, f"tests.{name}", None)  # forgotten after the test
         del kinds.known[f"tests.{name}"]
-        jobs.register(f"tests.{name}", f"{__name__}.{name}", queue="reports")
+        jobs.register(f"tests.{name}", f"{__name__}.{name}", queue=Queue.REPORTS)
     jobs.enqueue("tests.touch", {"user_id": user.pk})
     jobs.enqueue("tests.fail")
     seen.forget()
