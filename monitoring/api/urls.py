@@ -3,6 +3,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from monitoring.api import reports
 from monitoring.api.dashboard import DashboardView
 from monitoring.api.health import HealthDetailsView, HealthView
+from monitoring.api.pool import PoolView
 from monitoring.api.queues import QueueStatsView
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -17,5 +18,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     re_path(r"^health/?$", HealthView.as_view(), name="health"),
     re_path(r"^health/details/?$", HealthDetailsView.as_view(), name="health-details"),
+    re_path(r"^monitoring/pool/?$", PoolView.as_view(), name="monitoring-pool"),
     re_path(r"^queues/stats/?$", QueueStatsView.as_view(), name="queues-stats"),
 ]

@@ -81,6 +81,7 @@ ACCESS: dict[tuple[str, str], Row] = {
     ("GET", "health"): PUBLIC,
     ("GET", "health/details"): STAFF,
     ("GET", "queues/stats"): STAFF,
+    ("GET", "monitoring/pool"): STAFF,
     # by machines, which sign or know a secret, or need neither
     ("GET", "whatsapp/webhook"): Row(403, 403, 403, 403, 403, 403, 403),
     ("POST", "whatsapp/webhook"): Row(401, 401, 401, 401, 401, 401, 401),
