@@ -102,6 +102,10 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "download_report": "Can take a report's file out of the site",
         "cancel_report": "Can cancel a report that is being made",
     },
+    "monitoring.indexadvice": {
+        "request_indexadvice": "Can have missing indexes searched for",
+        "dismiss_indexadvice": "Can dismiss advice about an index",
+    },
 }
 
 _TRADE = (
@@ -168,6 +172,7 @@ _QUEUES = (
     *(f"khaacho.{codename}" for codename in ACTS["khaacho.job"]),
     *(f"khaacho.{codename}" for codename in ACTS["khaacho.queuesetting"]),
 )
+_ADVICE = tuple(f"monitoring.{codename}" for codename in ACTS["monitoring.indexadvice"])
 _CLOCK = ("django_celery_beat.view_*", "django_celery_beat.change_periodictask")
 
 # `app.view_*` stands for every model of the app.
@@ -185,6 +190,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *_USERS,
         *_CLOCK,
         *_REPORTS,
+        *_ADVICE,
     ),
     "Operations": (
         *_TRADE,
@@ -200,7 +206,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Credit": (*_TRADE, *_DESK, *_ALERTS, *_STANDING, *_CREDIT, *_REPORTS),
     "Catalogue": ("vendors.view_*", "credit.view_retailer", *_CATALOGUE),
     "Support": (*_TRADE, *_DESK, "monitoring.view_report"),
-    "Database": (*_DESK, *_ALERTS, *_CLOCK, "monitoring.view_*", *_QUEUES),
+    "Database": (*_DESK, *_ALERTS, *_CLOCK, "monitoring.view_*", *_QUEUES, *_ADVICE),
 }
 
 

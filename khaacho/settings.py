@@ -100,7 +100,10 @@ DATABASE_URL = env.str("DATABASE_URL", "postgresql:///khaacho")
 # What PostgreSQL says about itself is read beside the pool, with short deadlines (docs/monitoring-views.md).
 MONITOR_DATABASE_URL = env.str("MONITOR_DATABASE_URL", DATABASE_URL)
 DATABASES = {"default": database(DATABASE_URL), "monitor": monitor_database(MONITOR_DATABASE_URL)}
-DATABASE_ROUTERS = ["monitoring.database.router.MonitorRouter"]
+DATABASE_ROUTERS = [
+    "monitoring.database.router.MonitorRouter",
+    "monitoring.pages.beside.BesideThePool",
+]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -214,8 +217,11 @@ MIDDLEWARE = [
     "khaacho.api.rates.limited",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "khaacho.middleware.PagePolicy",
+    "khaacho.middleware.PageGzip",
     "khaacho.middleware.PageCommon",
     "khaacho.middleware.PageFiles",
+    "khaacho.middleware.PageLanguage",
     "khaacho.middleware.PageSessions",
     "khaacho.middleware.PageAuthentication",
     "khaacho.middleware.PageMessages",
@@ -281,6 +287,9 @@ TIME_ZONE = "Asia/Kathmandu"
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
 NUMBER_GROUPING = (3, 2, 0)
+
+# Said in a ribbon on every page of the admin, such as "staging"; nothing on the real site.
+ENVIRONMENT_NAME = env.str("ENVIRONMENT_NAME", "")
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "var" / "static")))

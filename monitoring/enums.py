@@ -1,4 +1,4 @@
-"""Reports: what they are about, their form, and how far they are."""
+"""Reports: what they are about, their form, and how far they are. Advice: what became of it."""
 
 from django.db.models import TextChoices
 
@@ -27,3 +27,9 @@ class ReportState(TextChoices):
 
 
 OPEN_REPORT_STATES = (ReportState.QUEUED, ReportState.RUNNING)
+
+
+class AdviceState(TextChoices):
+    OPEN = "open"
+    DISMISSED = "dismissed"
+    CREATED = "created"

@@ -7,16 +7,23 @@ from django.db.models.functions import Now
 from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
-from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
+from monitoring.enums import OPEN_REPORT_STATES, AdviceState, ReportFormat, ReportKind, ReportState
+from monitoring.history.models import ReleaseMarker
 from monitoring.sources.models import OriginSpan, StatementForm, StatementPlace, StatementSpan
+from monitoring.view_models import IndexUsage, MissingIndex, SlowQuery, TableBloat
 
 __all__ = [
+    "IndexUsage",
     "JobMinute",
+    "MissingIndex",
     "OriginSpan",
+    "ReleaseMarker",
     "Report",
+    "SlowQuery",
     "StatementForm",
     "StatementPlace",
     "StatementSpan",
+    "TableBloat",
 ]
 
 ERROR_MAX = 2000
@@ -161,3 +168,75 @@ class JobMinute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.queue} {self.minute:%Y-%m-%d %H:%M}"
+
+
+class IndexAdvice(models.Model):
+    """An index that would help, as the advisor found it last (docs/monitoring-advice.md).
+
+    Verified: the planner used it when it was supposed to be there; else only a hint. `shape` is the
+    index as monitoring/advice/keeping.py reads it; `definition` its SQL behind the table's name, and with
+    it the advice's identity. `helped` are statements with their costs before and after and what they
+    took when advised; `measured` their calls and total ms at the moment at which the index was first seen.
+    Sizes are bytes, costs the planner's, times ms.
+    """
+
+    table = models.CharField(max_length=140)
+    definition = models.TextField()
+    shape = models.JSONField()
+    is_verified = models.BooleanField()
+    state = models.CharField(
+        max_length=9, choices=AdviceState, db_default=AdviceState.OPEN, default=AdviceState.OPEN
+    )
+    reason = models.CharField(max_length=300, blank=True, db_default="", default="")
+    size = models.BigIntegerField(null=True, blank=True)
+    saved_ms = models.FloatField(null=True, blank=True)
+    workload_ms = models.FloatField(null=True, blank=True)
+    entries_written = models.BigIntegerField(null=True, blank=True)
+    helped = models.JSONField(default=list)
+    makes_redundant = models.JSONField(default=list)
+    index_name = models.CharField(max_length=63, blank=True, db_default="", default="")
+    measured = models.JSONField(default=dict)
+    first_seen_at = models.DateTimeField(db_default=Now())
+    last_seen_at = models.DateTimeField(db_default=Now())
+    index_seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "index_advice"
+        verbose_name_plural = "index advice"
+        constraints = [
+            models.UniqueConstraint(fields=["table", "definition"], name="index_advice_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=AdviceState.values), name="index_advice_state_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=AdviceState.CREATED)
+                | (~Q(index_name="") & Q(index_seen_at__isnull=False)),
+                name="index_advice_created_is_named",
+            ),
+        ]
+        indexes = [
+            # staff list filter
+            models.Index(fields=["state", "-id"], name="index_advice_state_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.definition}"
+
+
+class AdviceRun(models.Model):
+    """One search for missing indexes: how far it came. `skipped` says by queryid why one had no plan."""
+
+    made_at = models.DateTimeField(db_default=Now())
+    planned = models.IntegerField()
+    candidates = models.IntegerField()
+    found = models.IntegerField()
+    seconds = models.FloatField()
+    is_verified = models.BooleanField()
+    is_complete = models.BooleanField()
+    skipped = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "index_advice_runs"
+
+    def __str__(self) -> str:
+        return f"{self.made_at:%Y-%m-%d %H:%M}"

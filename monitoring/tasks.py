@@ -8,6 +8,8 @@ from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
 from khaacho.jobs import Claim
 from monitoring import job_minutes, services
+from monitoring.advice import advisor, keeping
+from monitoring.history import partitions, sampling
 from monitoring.invariants import Result, run_invariants
 from monitoring.reports import making
 
@@ -48,6 +50,16 @@ def count_jobs() -> None:
     job_minutes.count()
 
 
+def take_sample() -> None:
+    """Store what the database counted in the last five minutes; a slot that has its sample stays as it is."""
+    sampling.take()
+
+
+def keep_history() -> None:
+    """Make weeks of samples ahead, and drop those older than 30 days."""
+    partitions.keep()
+
+
 def make_report(*, claim: Claim, report_id: int) -> None:
     making.make(claim, report_id)
 
@@ -65,3 +77,8 @@ def forget_expired_reports() -> None:
     for _ in range(FORGET_BATCHES):
         if not services.forget_expired():
             return
+
+
+def advise_indexes() -> None:
+    """Search for missing indexes among the costliest statements, and keep what is found."""
+    keeping.store(advisor.advise())

@@ -45,19 +45,22 @@ def cost(call: Call, times: int) -> Cost | None:
     call()  # enters its world; what is prepared or cached once is there
     if not has_statistics():
         return None
-    sql.fetch_one(
-        "SELECT pg_stat_statements_reset(0, (SELECT oid FROM pg_database"
-        " WHERE datname = current_database()), 0)"
-    )
+    before = _counted()
     for _ in range(times):
         call()
+    spent = [now - then for now, then in zip(_counted(), before, strict=True)]
+    return Cost(*(value / times for value in spent))
+
+
+def _counted() -> list[float]:
+    """Return what this database's statements have cost so far: ms, blocks, calls."""
     row = sql.fetch_one(
         "SELECT coalesce(sum(total_exec_time), 0), coalesce(sum(shared_blks_hit + shared_blks_read), 0),"
         " coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid"
         " WHERE d.datname = current_database() AND query NOT ILIKE '%%pg_stat_statements%%'"
     )
     assert row
-    return Cost(*(float(value) / times for value in row))
+    return [float(value) for value in row]
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ import psycopg
 
 from deploy.local import installs
 from deploy.local.accounts import Account
-from deploy.local.files import SetupError, read, tail
+from deploy.local.files import SetupError, read, say, tail
 from deploy.local.installs import reachable
 from deploy.local.processes import Daemon, identify, is_alive, reap, recall, record
 
 OLDEST_MAJOR = 15  # a constraint says NULLS NOT DISTINCT
 SUPERUSER = DATABASE = "khaacho"
 LOG = "postgres.log"
+DEBIAN = Path("/usr")
 ATTEMPTS = 3  # what a killed server left in memory may take a moment to go
 START_SECONDS = 60.0  # recovery after kill -9 included
 ENVIRON = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
@@ -95,12 +96,28 @@ def find_or_install() -> Binaries:
     return found
 
 
+def obtain_hypopg(binaries: Binaries) -> None:
+    """Install HypoPG beside Debian's PostgreSQL where we may; without it advice on indexes is a hint."""
+    if binaries.directory != DEBIAN / "lib" / "postgresql" / str(binaries.major) / "bin":
+        return
+    extensions = DEBIAN / "share" / "postgresql" / str(binaries.major) / "extension"
+    if (extensions / "hypopg.control").exists():
+        return
+    if not installs.from_debian(f"postgresql-{binaries.major}-hypopg"):
+        say("no HypoPG here: advice on indexes is only a hint, and its tests cannot run")
+
+
 def daemon(home: Path) -> Daemon:
     """Return the server of this directory, running or not; SIGINT stops it without waiting."""
     server = Daemon("postgres", home, stop_signal=signal.SIGINT, grace=30.0)
     if not server.running:
         _adopt(server)
     return server
+
+
+def has_cluster(home: Path, binaries: Binaries) -> bool:
+    """Return whether this PostgreSQL has data in this directory already."""
+    return (home / f"pg{binaries.major}" / "PG_VERSION").exists()
 
 
 def delete(home: Path) -> None:

@@ -122,6 +122,8 @@ def bring_up(home: Path, environ: Mapping[str, str], *, durable: bool) -> Servic
     account = server_account(home)
     make_home(home, account)
     if binaries:
+        if not postgres.has_cluster(home, binaries):
+            postgres.obtain_hypopg(binaries)
         database_url = postgres.start(home, binaries, account, durable=durable)
     if program:
         redis_url = redis_server.start(home, program, account, durable=durable)

@@ -81,7 +81,7 @@ def bar_chart(rows: Sequence[tuple[str, float]], *, title: str, unit: str) -> Sa
     return format_html(
         '<svg class="bars" width="100%" height="{}" role="img" aria-label="{}">{}</svg>',
         max(1, len(rows)) * ROW,
-        f"{title}. {said or _('nothing')}",
+        f"{title}. {said or nothing()}",
         format_html_join(
             "",
             '<text x="0" y="{}">{}</text><text class="value" x="100%" y="{}">{}</text>'
@@ -115,11 +115,15 @@ def sparkline(values: Sequence[float | None], *, title: str) -> SafeString:
     return format_html(
         '<svg class="spark" width="{}" height="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
         *(SPARK_WIDTH, SPARK_HEIGHT, SPARK_WIDTH, SPARK_HEIGHT),
-        f"{title}: {number(known[-1])}" if known else f"{title}: {_('nothing')}",
+        f"{title}: {number(known[-1])}" if known else f"{title}: {nothing()}",
         format_html_join(
             "", '<polyline class="line s1" points="{}"/>', ((_path(run),) for run in _runs(places))
         ),
     )
+
+
+def nothing() -> str:
+    return _("nothing")
 
 
 def number(value: float) -> str:
@@ -309,7 +313,7 @@ def _legend(series: Sequence[Series]) -> SafeString:
 def _in_words(name: str, points: Sequence[tuple[datetime, float | None]], unit: str) -> str:
     known = [value for _at, value in points if value is not None]
     if not known:
-        return f"{name}: {_('nothing')}"
+        return f"{name}: {nothing()}"
     return _("%(name)s: %(last)s at the end, %(most)s at most, %(least)s at least") % {
         "name": name,
         "last": with_unit(known[-1], unit),

@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from monitoring.api import reports
+from monitoring.api import database, reports
 from monitoring.api.dashboard import DashboardView
 from monitoring.api.health import HealthDetailsView, HealthView
 from monitoring.api.pool import PoolView
@@ -20,4 +20,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^health/details/?$", HealthDetailsView.as_view(), name="health-details"),
     re_path(r"^monitoring/pool/?$", PoolView.as_view(), name="monitoring-pool"),
     re_path(r"^queues/stats/?$", QueueStatsView.as_view(), name="queues-stats"),
+    re_path(r"^monitoring/slow-queries/?$", database.SlowQueries.as_view(), name="slow-queries"),
+    re_path(r"^monitoring/index-usage/?$", database.IndexUsage.as_view(), name="index-usage"),
+    re_path(r"^monitoring/table-bloat/?$", database.TableBloat.as_view(), name="table-bloat"),
+    re_path(
+        r"^monitoring/missing-indexes/?$",
+        database.MissingIndexes.as_view(),
+        name="missing-indexes",
+    ),
 ]

@@ -4,8 +4,10 @@ Each reading is a read-only transaction with its own deadline. What goes wrong i
 names the reason and carries the command that mends it; a page shows both, and never waits.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import fields
 from typing import Any, TypeVar, cast
 
@@ -33,6 +35,7 @@ class Unavailable(KhaachoError):
     status = 503
     retry_after = 30  # seconds
     remedy = "Look into the server's log."  # a command where there is one
+    stops_all = False  # nothing else can be read either
 
     def __init__(self, message: str = "", *, detail: str = "", remedy: str = "") -> None:
         self.detail = detail  # what the server or the driver said, one line
@@ -60,12 +63,14 @@ class Locked(Unavailable):
 class NoConnection(Unavailable):
     """The database server cannot be reached."""
 
+    stops_all = True
     remedy = 'Start PostgreSQL (systemctl start postgresql), or correct MONITOR_DATABASE_URL: psql "$DATABASE_URL" -c "SELECT 1"'
 
 
 class ServerFull(Unavailable):
     """The database server takes no more connections."""
 
+    stops_all = True
     remedy = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle'"
         " AND state_change < now() - interval '10 minutes'; -- as superuser;"
@@ -102,8 +107,19 @@ _BY_STATE: Mapping[str, type[Unavailable]] = {
     "3F000": NotMigrated,  # invalid_schema_name
     "53300": ServerFull,  # too_many_connections
 }
+_ends: ContextVar[float | None] = ContextVar("monitor_ends", default=None)
 _OF_CONNECTIONS = (OperationalError, InterfaceError)
 _FULL = ("too many clients", "too many connections", "remaining connection slots")
+
+
+@contextmanager
+def within(ends: float) -> Iterator[None]:
+    """Let every reading in here end by that moment of time.monotonic(), however long it may else take."""
+    token = _ends.set(ends)
+    try:
+        yield
+    finally:
+        _ends.reset(token)
 
 
 @contextmanager
@@ -114,6 +130,7 @@ def reading(timeout_ms: int = TIMEOUT_MS) -> Iterator[CursorWrapper]:
     what fails here leaves the rest.
     """
     connection = connections[ALIAS]
+    timeout_ms = _bounded(timeout_ms)
     try:
         with transaction.atomic(using=ALIAS), connection.cursor() as cursor:
             cursor.execute(DEADLINES, [str(timeout_ms), str(min(LOCK_TIMEOUT_MS, timeout_ms))])
@@ -149,10 +166,19 @@ def records(
     return [kind(*row) for row in fetch(statement, params)]
 
 
+def _bounded(timeout_ms: int) -> int:
+    """Return how long a statement may take. Raises TimedOut when no time is left."""
+    ends = _ends.get()
+    left = timeout_ms if ends is None else int((ends - time.monotonic()) * 1000)
+    if left < 1:
+        raise TimedOut(detail="no time was left")
+    return min(timeout_ms, left)
+
+
 def as_unavailable(error: Error) -> Unavailable:
     """Return what a database's error means for whoever wanted to read."""
     said = str(error).strip().split("\n")[0]
-    state = getattr(error.__cause__, "sqlstate", None)
+    state: str = getattr(error.__cause__, "sqlstate", None) or ""
     if state in _BY_STATE:
         return _BY_STATE[state](detail=said)
     if any(words in said for words in _FULL):

@@ -1,6 +1,6 @@
 """Statements of this database with their shares and ratios; the slow ones for everybody's psql."""
 
-from django.db import migrations
+from django.db import migrations, models
 
 
 QUERY_STATS = """
@@ -37,4 +37,34 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(QUERY_STATS, NO_QUERY_STATS),
         migrations.RunSQL(SLOW_QUERIES, NO_SLOW_QUERIES),
+        migrations.CreateModel(
+            name='SlowQuery',
+            fields=[
+                ('id', models.TextField(primary_key=True, serialize=False)),
+                ('queryid', models.BigIntegerField()),
+                ('username', models.TextField(verbose_name='role')),
+                ('toplevel', models.BooleanField()),
+                ('query', models.TextField(verbose_name='statement')),
+                ('calls', models.BigIntegerField()),
+                ('rows', models.BigIntegerField()),
+                ('total_exec_time', models.FloatField()),
+                ('mean_exec_time', models.FloatField()),
+                ('min_exec_time', models.FloatField()),
+                ('max_exec_time', models.FloatField()),
+                ('stddev_exec_time', models.FloatField()),
+                ('rows_per_call', models.FloatField()),
+                ('total_time_pct', models.FloatField(null=True, verbose_name='share of all time, %')),
+                ('cache_hit_pct', models.FloatField(null=True, verbose_name='found in memory, %')),
+                ('temp_bytes_written', models.BigIntegerField()),
+                ('stats_since', models.DateTimeField(null=True, verbose_name='counted since')),
+            ],
+            options={
+                'verbose_name': 'slow query',
+                'verbose_name_plural': 'slow queries',
+                'db_table': 'slow_queries',
+                'abstract': False,
+                'managed': False,
+                'default_permissions': ('view',),
+            },
+        ),
     ]

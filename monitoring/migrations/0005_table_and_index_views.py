@@ -5,7 +5,7 @@ called only where nobody holds ACCESS EXCLUSIVE or waits for it; else a size is 
 last VACUUM or ANALYZE, and a definition NULL. Sizes are of the main fork, in bytes.
 """
 
-from django.db import migrations
+from django.db import migrations, models
 
 
 RELATION_SIZES = """
@@ -53,6 +53,16 @@ NO_FOREIGN_KEY_COVERS = "DROP VIEW monitor.foreign_key_covers;"
 # Scans are counted since the statistics were reset; where that never was, at least since the start.
 INDEX_USAGE_STATS = """
 CREATE VIEW index_usage_stats AS
+WITH lone AS MATERIALIZED (
+    SELECT DISTINCT index_oid FROM (
+        SELECT index_oid, count(*) OVER (PARTITION BY constraint_oid) AS covers
+        FROM monitor.foreign_key_covers
+    ) each WHERE covers = 1
+), backing AS MATERIALIZED (
+    SELECT DISTINCT conindid AS index_oid FROM pg_constraint WHERE conindid <> 0
+), size AS MATERIALIZED (
+    SELECT oid, bytes, locked FROM monitor.relation_sizes
+)
 SELECT i.indexrelid::text AS id, s.schemaname::text AS schema, s.relname::text AS "table",
     s.indexrelname::text AS index,
     s.idx_scan AS index_scans, s.idx_tup_read AS tuples_read, s.idx_tup_fetch AS tuples_fetched,
@@ -77,22 +87,18 @@ JOIN pg_index i ON i.indexrelid = s.indexrelid
 JOIN pg_class c ON c.oid = s.indexrelid
 JOIN pg_am m ON m.oid = c.relam
 JOIN pg_stat_user_tables t ON t.relid = s.relid
-JOIN monitor.relation_sizes z ON z.oid = s.indexrelid
-JOIN monitor.relation_sizes tz ON tz.oid = s.relid
+JOIN size z ON z.oid = s.indexrelid
+JOIN size tz ON tz.oid = s.relid
+LEFT JOIN backing ON backing.index_oid = s.indexrelid
+LEFT JOIN lone ON lone.index_oid = s.indexrelid
 LEFT JOIN pg_stat_database d ON d.datname = current_database()
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN i.indisprimary THEN 'primary key'
-        WHEN EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) THEN 'constraint'
+        WHEN backing.index_oid IS NOT NULL THEN 'constraint'
         WHEN i.indisunique THEN 'unique'
         WHEN i.indisreplident THEN 'replica identity'
-        WHEN EXISTS (
-            SELECT FROM monitor.foreign_key_covers f WHERE f.index_oid = i.indexrelid
-                AND NOT EXISTS (
-                    SELECT FROM monitor.foreign_key_covers o
-                    WHERE o.constraint_oid = f.constraint_oid AND o.index_oid <> f.index_oid
-                )
-        ) THEN 'foreign key'
+        WHEN lone.index_oid IS NOT NULL THEN 'foreign key'
     END AS kept_because
 ) p;
 GRANT SELECT ON index_usage_stats TO pg_read_all_stats;
@@ -337,4 +343,90 @@ class Migration(migrations.Migration):
         migrations.RunSQL(AUTOVACUUM_DUE, NO_AUTOVACUUM_DUE),
         migrations.RunSQL(UNINDEXED_FOREIGN_KEYS, NO_UNINDEXED_FOREIGN_KEYS),
         migrations.RunSQL(MISSING_INDEXES, NO_MISSING_INDEXES),
+        migrations.CreateModel(
+            name='IndexUsage',
+            fields=[
+                ('id', models.TextField(primary_key=True, serialize=False)),
+                ('schema', models.TextField()),
+                ('table', models.TextField()),
+                ('index', models.TextField()),
+                ('index_scans', models.BigIntegerField()),
+                ('tuples_read', models.BigIntegerField()),
+                ('tuples_fetched', models.BigIntegerField()),
+                ('index_size', models.BigIntegerField()),
+                ('method', models.TextField()),
+                ('key_columns', models.TextField()),
+                ('is_unique', models.BooleanField()),
+                ('is_valid', models.BooleanField()),
+                ('kept_because', models.TextField(null=True)),
+                ('drop_candidate', models.BooleanField()),
+                ('last_scan', models.DateTimeField(null=True)),
+                ('counted_since', models.DateTimeField()),
+                ('definition', models.TextField(null=True)),
+                ('is_locked', models.BooleanField()),
+            ],
+            options={
+                'verbose_name': 'index',
+                'verbose_name_plural': 'index usage',
+                'db_table': 'index_usage_stats',
+                'abstract': False,
+                'managed': False,
+                'default_permissions': ('view',),
+            },
+        ),
+        migrations.CreateModel(
+            name='TableBloat',
+            fields=[
+                ('id', models.TextField(primary_key=True, serialize=False)),
+                ('schema', models.TextField()),
+                ('table', models.TextField()),
+                ('total_size', models.BigIntegerField()),
+                ('table_size', models.BigIntegerField()),
+                ('index_size', models.BigIntegerField()),
+                ('toast_size', models.BigIntegerField()),
+                ('live_tuples', models.BigIntegerField()),
+                ('dead_tuples', models.BigIntegerField()),
+                ('dead_tuple_percent', models.DecimalField(decimal_places=2, max_digits=5, verbose_name='dead, %')),
+                ('estimated_bloat_bytes', models.BigIntegerField(null=True)),
+                ('estimated_bloat_percent', models.DecimalField(decimal_places=1, max_digits=4, null=True)),
+                ('estimate_note', models.TextField(null=True)),
+                ('last_vacuum', models.DateTimeField(null=True)),
+                ('last_autovacuum', models.DateTimeField(null=True)),
+                ('last_analyze', models.DateTimeField(null=True)),
+                ('last_autoanalyze', models.DateTimeField(null=True)),
+                ('is_locked', models.BooleanField()),
+            ],
+            options={
+                'verbose_name': 'table',
+                'verbose_name_plural': 'tables and bloat',
+                'db_table': 'table_bloat_stats',
+                'abstract': False,
+                'managed': False,
+                'default_permissions': ('view',),
+            },
+        ),
+        migrations.CreateModel(
+            name='MissingIndex',
+            fields=[
+                ('id', models.TextField(primary_key=True, serialize=False)),
+                ('schema', models.TextField()),
+                ('table', models.TextField()),
+                ('seq_scan', models.BigIntegerField(verbose_name='scans of the whole table')),
+                ('seq_tup_read', models.BigIntegerField(verbose_name='rows read by them')),
+                ('idx_scan', models.BigIntegerField(verbose_name='scans by an index')),
+                ('avg_rows_per_scan', models.DecimalField(decimal_places=1, max_digits=20)),
+                ('table_size', models.BigIntegerField()),
+                ('live_tuples', models.BigIntegerField()),
+                ('has_no_index', models.BooleanField()),
+                ('last_seq_scan', models.DateTimeField(null=True)),
+            ],
+            options={
+                'verbose_name': 'table without a useful index',
+                'verbose_name_plural': 'missing indexes',
+                'db_table': 'missing_indexes',
+                'abstract': False,
+                'managed': False,
+                'default_permissions': ('view',),
+            },
+        ),
     ]

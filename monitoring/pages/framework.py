@@ -9,8 +9,6 @@ rest is left for a look of its own (`?panel=name`).
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,10 +23,12 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from khaacho.adminsite.pages import Label
+from monitoring.database import access
+from monitoring.pages.beside import beside_the_pool
 from monitoring.pages.troubles import Trouble, lacking, trouble_of
 
 logger = logging.getLogger(__name__)
@@ -43,8 +43,6 @@ RANGES: Mapping[str, timedelta] = {
     "30d": timedelta(days=30),
 }
 USUAL_RANGE = "24h"
-
-_deadline: ContextVar[float | None] = ContextVar("monitoring_deadline", default=None)
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,13 @@ class Window:
         """What a link to another page adds to its address: `range=24h`."""
         return urlencode({"range": self.name})
 
+    def pills(self, name: str, choices: Mapping[str, Any], current: str) -> list["Pill"]:
+        """Return links to this page with the parameter set to each of the choices; the range stays."""
+        return [
+            Pill(str(text), f"?{urlencode({'range': self.name, name: value})}", value == current)
+            for value, text in choices.items()
+        ]
+
     def choice(self, name: str, choices: Mapping[str, Any]) -> str:
         """Return the parameter's value when it is one of the choices, else the first of them."""
         value = self.asked.get(name, "")
@@ -78,7 +83,7 @@ class Window:
 class Pill:
     """One of several links of which one is taken."""
 
-    text: str
+    text: Label
     url: str
     current: bool
 
@@ -94,10 +99,10 @@ class Panel:
     """
 
     name: str
-    title: str
+    title: Label
     read: Callable[[Window], Mapping[str, Any]]
     template: str
-    help: str = ""
+    help: Label = ""
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     of_monitor: bool = True
@@ -113,13 +118,12 @@ class MonitoringPage:
     """
 
     name: str
-    title: str
+    title: Label
     panels: Sequence[Panel]
     route: str | None = None
-    group: str = gettext_lazy("Database")
     permission: str = VIEW
     ranged: bool = True
-    help: str = ""
+    help: Label = ""
     routes: Sequence[URLPattern | URLResolver] = ()
 
     @property
@@ -154,20 +158,27 @@ class _Reading:
     unreachable: Trouble | None = None
     lacks: dict[str, Trouble] = field(default_factory=dict)
 
+    def soon(self) -> float:
+        """Return the moment by which what begins now must have ended."""
+        return min(self.ends, time.monotonic() + PANEL_MS / 1000)
+
 
 def timeout_ms() -> int:
-    """Return how long the statement that is to be run may take, in ms; at least one."""
-    ends = _deadline.get()
-    if ends is None:
-        return PANEL_MS
-    return max(1, min(PANEL_MS, int((ends - time.monotonic()) * 1000)))
+    """Return how long a panel's statement may take, in ms; what is left of the page's time bounds it anyway."""
+    return PANEL_MS
 
 
 def page_urls(pages: Sequence[MonitoringPage]) -> list[URLPattern | URLResolver]:
     """Return the routes of the pages, each of which links to the others."""
     found: list[URLPattern | URLResolver] = []
     for page in pages:
-        found.append(path(page.path, admin.site.admin_view(_view(page, pages)), name=page.url_name))
+        found.append(
+            path(
+                page.path,
+                beside_the_pool(admin.site.admin_view(_view(page, pages))),
+                name=page.url_name,
+            )
+        )
         found += page.routes
     return found
 
@@ -190,18 +201,15 @@ def page_context(
             for other in pages
             if other.in_menu and may_see(request, other)
         ],
-        "ranges": pills(request, "range", {name: name for name in RANGES}, window.name)
-        if page.ranged
-        else (),
+        "ranges": _ranges(request, window) if page.ranged else (),
     }
 
 
-def pills(request: HttpRequest, name: str, choices: Mapping[str, str], current: str) -> list[Pill]:
-    """Return links to this page with the parameter set to each of the choices; the others stay."""
-    kept = request.GET.dict() | {name: ""}
+def _ranges(request: HttpRequest, window: Window) -> list[Pill]:
+    """Return links to this page as it is, over each of the ranges."""
+    asked = request.GET.dict()
     return [
-        Pill(str(text), f"?{urlencode(kept | {name: value})}", value == current)
-        for value, text in choices.items()
+        Pill(name, f"?{urlencode(asked | {'range': name})}", name == window.name) for name in RANGES
     ]
 
 
@@ -242,9 +250,9 @@ def read_panels(request: HttpRequest, panels: Sequence[Panel], window: Window) -
 
 
 def _read_capabilities(reading: _Reading) -> None:
-    with _within(reading):
+    with access.within(reading.soon()):
         try:
-            reading.lacks = lacking(timeout_ms())
+            reading.lacks = lacking()
         except Exception as error:  # noqa: BLE001 - the panels are read all the same
             _note(reading, trouble_of(error, panel="capabilities"))
 
@@ -263,7 +271,7 @@ def _shown(request: HttpRequest, panel: Panel, window: Window, reading: _Reading
             alone_url=alone,
         )
     wants = [reading.lacks[want] for want in panel.wants if want in reading.lacks]
-    with _within(reading):
+    with access.within(reading.soon()):
         try:
             context = {**panel.read(window), "window": window, "panel": panel}
             html = render_to_string(panel.template, context, request)
@@ -281,12 +289,3 @@ def _shown(request: HttpRequest, panel: Panel, window: Window, reading: _Reading
 def _note(reading: _Reading, trouble: Trouble) -> None:
     if trouble.is_unreachable:
         reading.unreachable = trouble
-
-
-@contextmanager
-def _within(reading: _Reading) -> Iterator[None]:
-    token = _deadline.set(reading.ends)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)

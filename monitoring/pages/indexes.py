@@ -1,21 +1,26 @@
 """Which indexes are used, which are not, and which are there twice or broken."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.database import access
+from monitoring.database import access, indexes
+from monitoring.database.indexes import IndexUse
+from monitoring.history import relations
 from monitoring.pages import remedies
-from monitoring.pages.framework import MonitoringPage, Panel, Pill, Window, timeout_ms
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 
 LIMIT = 500
-ORDERS = {
-    "scans": "index_scans, index_size DESC",
-    "size": "index_size DESC",
-    "writes": "writes_paid DESC",
-    "table": '"table", index',
+CLOCKS = timedelta(hours=1)  # that ours and the database's may differ by
+ORDERS: Mapping[str, Callable[[IndexUse], Any]] = {
+    "scans": lambda index: (index.index_scans, -index.index_size),
+    "size": lambda index: -index.index_size,
+    "writes": lambda index: -index.writes_paid,
+    "table": lambda index: (index.table, index.index),
 }
 SORTS = {
     "scans": _("Fewest scans"),
@@ -30,72 +35,94 @@ KEPT = {  # what the view says, for people
     "replica identity": _("replica identity"),
     "foreign key": _("the only one for a foreign key"),
 }
-_COLUMNS = """
-schema, "table", index, index_scans, index_size, key_columns, method, is_valid, kept_because,
-last_scan, writes_paid, counted_since, is_locked, is_partial
-"""
-_UNUSED = (
-    f"SELECT {_COLUMNS} FROM index_usage_stats WHERE drop_candidate ORDER BY index_size DESC, index"
-)
+_ATTACHED = "SELECT relname::text FROM pg_class WHERE relkind = 'i' AND relispartition"
 _KNOWN = """
 SELECT min(counted_since), min(counted_since) < now() - interval '14 days',
     count(*) FILTER (WHERE index_scans = 0 AND kept_because IS NULL AND is_valid)
 FROM index_usage_stats
 """
-_INVALID = f"SELECT {_COLUMNS} FROM index_usage_stats WHERE NOT is_valid ORDER BY index"
-_ALL = f"SELECT {_COLUMNS}, count(*) OVER () AS found FROM index_usage_stats ORDER BY {{order}} LIMIT {LIMIT}"
-_TWICE = "SELECT * FROM monitor.duplicate_indexes ORDER BY wasted_bytes DESC, redundant_index, covered_by"
+
+
+@dataclass(frozen=True)
+class Unused:
+    """An index that could go. `samples` of ours say so since `since`, or PostgreSQL's own count (0)."""
+
+    schema: str
+    table: str
+    index: str
+    size: int
+    writes_paid: int
+    key_columns: str
+    since: datetime
+    samples: int
+
+    @property
+    def fix(self) -> str:
+        return remedies.drop_index(self.schema, self.table, self.index)
+
+
+def unused() -> list[Unused]:
+    """Return the indexes that nothing scanned for 14 days, by our samples or PostgreSQL's count, the largest first.
+
+    Those of partitions are left out: they come and go with their parent's. Four statements.
+    """
+    attached = {name for (name,) in access.fetch(_ATTACHED)}
+    long_ago = timezone.now() - relations.UNUSED_FOR - CLOCKS
+    counted = [
+        Unused(
+            *(each.schema, each.table, each.index, each.index_size, each.writes_paid),
+            *(each.key_columns, each.counted_since, 0),
+        )
+        for each in indexes.unused()
+        if each.drop_candidate
+    ]
+    sampled = [
+        Unused(
+            *("public", each.table, each.index, each.bytes, each.writes_paid),
+            *(each.key_columns, each.since, each.samples),
+        )
+        for each in relations.unused(long_ago)
+    ]
+    found = {each.index: each for each in [*counted, *sampled] if each.index not in attached}
+    return sorted(found.values(), key=lambda each: (-each.size, each.index))
 
 
 def _unused(window: Window) -> Mapping[str, Any]:
-    since, is_long, idle = access.fetch(_KNOWN, timeout_ms=timeout_ms())[0]
-    rows = access.fetch_dicts(_UNUSED, timeout_ms=timeout_ms())
+    since, is_long, idle = access.fetch(_KNOWN)[0]
+    found = unused()
     return {
         "since": since,
-        "is_long": bool(is_long),
+        "is_long": bool(is_long) or any(each.samples for each in found),
         "idle": idle,
-        "indexes": [
-            {**row, "fix": remedies.drop_index(row["schema"], row["table"], row["index"])}
-            for row in rows
-        ],
+        "found": found,
     }
 
 
 def _twice(window: Window) -> Mapping[str, Any]:
-    rows = access.fetch_dicts(_TWICE, timeout_ms=timeout_ms())
     return {
         "pairs": [
-            {
-                **row,
-                "fix": remedies.drop_index(
-                    row["schemaname"], row["tablename"], row["redundant_index"]
-                ),
-            }
-            for row in rows
+            (each, remedies.drop_index(each.schemaname, each.tablename, each.redundant_index))
+            for each in indexes.redundant()
         ]
     }
 
 
 def _invalid(window: Window) -> Mapping[str, Any]:
-    rows = access.fetch_dicts(_INVALID, timeout_ms=timeout_ms())
     return {
-        "indexes": [
-            {**row, "fix": remedies.rebuild_index(row["schema"], row["index"])} for row in rows
+        "found": [
+            (each, remedies.rebuild_index(each.schema, each.index)) for each in indexes.invalid()
         ]
     }
 
 
 def _all(window: Window) -> Mapping[str, Any]:
     order = window.choice("sort", ORDERS)
-    rows = access.fetch_dicts(_ALL.format(order=ORDERS[order]), timeout_ms=timeout_ms())
+    found = sorted(indexes.indexes(), key=ORDERS[order])
     return {
-        "indexes": [{**row, "kept": KEPT.get(row["kept_because"], "")} for row in rows],
-        "found": rows[0]["found"] if rows else 0,
+        "found": [(each, KEPT.get(each.kept_because or "", "")) for each in found[:LIMIT]],
+        "count": len(found),
         "limit": LIMIT,
-        "sorts": [
-            Pill(str(text), f"?{urlencode({'range': window.name, 'sort': name})}", name == order)
-            for name, text in SORTS.items()
-        ],
+        "sorts": window.pills("sort", SORTS, order),
     }
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.database import access
+from monitoring.database import access, tables
+from monitoring.enums import AdviceState
+from monitoring.models import AdviceRun, IndexAdvice
 from monitoring.pages import remedies
-from monitoring.pages.framework import MonitoringPage, Panel, Window, timeout_ms
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 
 LIMIT = 50
 ON_DELETE = {
@@ -17,31 +20,45 @@ ON_DELETE = {
     "n": _("set null"),
     "d": _("set default"),
 }
-_FOREIGN_KEYS = f"""
-SELECT * FROM monitor.unindexed_foreign_keys
-ORDER BY estimated_rows DESC, tablename, constraint_name LIMIT {LIMIT}
-"""
-_PRESSURE = f'SELECT * FROM missing_indexes ORDER BY seq_tup_read DESC, "table" LIMIT {LIMIT}'
 
 
 def _foreign_keys(window: Window) -> Mapping[str, Any]:
-    rows = access.fetch_dicts(_FOREIGN_KEYS, timeout_ms=timeout_ms())
     return {
         "keys": [
-            {
-                **row,
-                "deletes": ON_DELETE[row["on_delete"]],
-                "fix": remedies.add_index(
-                    row["schemaname"], row["tablename"], row["columns"].split(", ")
-                ),
-            }
-            for row in rows
+            (
+                each,
+                ON_DELETE.get(each.on_delete, each.on_delete),
+                remedies.add_index(each.schemaname, each.tablename, each.columns.split(", ")),
+            )
+            for each in tables.unindexed_foreign_keys(limit=LIMIT)
         ]
     }
 
 
 def _pressure(window: Window) -> Mapping[str, Any]:
-    return {"tables": access.fetch_dicts(_PRESSURE, timeout_ms=timeout_ms())}
+    return {"tables": tables.scanned(limit=LIMIT)}
+
+
+def _advice(window: Window) -> Mapping[str, Any]:
+    """Return the open advice, the most useful first, and the newest search. Two statements."""
+    with access.reading():
+        found = IndexAdvice.objects.using(access.ALIAS).filter(state=AdviceState.OPEN)
+        run = AdviceRun.objects.using(access.ALIAS).order_by("-pk").first()
+        ranked = list(
+            found.order_by("-is_verified", F("saved_ms").desc(nulls_last=True), "pk")[:LIMIT]
+        )
+    return {
+        "run": run,
+        "advice": [
+            (
+                each,
+                100 * each.saved_ms / each.workload_ms
+                if each.saved_ms and each.workload_ms
+                else None,
+            )
+            for each in ranked
+        ],
+    }
 
 
 PAGE = MonitoringPage(
@@ -49,6 +66,17 @@ PAGE = MonitoringPage(
     title=_("Missing indexes"),
     ranged=False,
     panels=(
+        Panel(
+            name="advice",
+            title=_("Advice"),
+            read=_advice,
+            template="monitoring/pages/missing_advice.html",
+            help=_(
+                "Indexes that the planner would use for the statements that take the most time, tried"
+                " without being built. A link leads to the lines to paste."
+            ),
+            wants=("index.whatif",),
+        ),
         Panel(
             name="foreign-keys",
             title=_("Foreign keys without an index"),

@@ -7,9 +7,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from khaacho.adminsite.pages import Label
 from monitoring import health
 from monitoring.database import access
-from monitoring.pages.framework import MonitoringPage, Panel, Window, timeout_ms
+from monitoring.pages import indexes, timelines
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.statements import NEEDS
 from monitoring.templatetags import quantities
 
@@ -53,13 +55,12 @@ def graded(value: float, limits: tuple[float, float]) -> str:
 
 
 def _one(statement: str, *params: Any) -> tuple[Any, ...]:
-    return access.fetch(statement, params, timeout_ms=timeout_ms())[0]
+    return access.fetch(statement, params)[0]
 
 
 def _capabilities(window: Window) -> Mapping[str, Any]:
     rows = access.fetch_dicts(
-        "SELECT id, what, fix FROM monitor.capabilities WHERE NOT ok ORDER BY id",
-        timeout_ms=timeout_ms(),
+        "SELECT id, what, fix FROM monitor.capabilities WHERE NOT ok ORDER BY id"
     )
     return {"lacking": rows}
 
@@ -141,13 +142,12 @@ def _transaction(window: Window) -> Mapping[str, Any]:
     held, who, detail = (
         *access.fetch(
             "SELECT extract(epoch FROM held_for)::float8, who, coalesce(detail, '') FROM monitor.xmin_holders"
-            " WHERE held_for IS NOT NULL ORDER BY held_for DESC LIMIT 1",
-            timeout_ms=timeout_ms(),
+            " WHERE held_for IS NOT NULL ORDER BY held_for DESC LIMIT 1"
         ),
         (None, "", ""),
     )[0]
     tone = graded(held or 0, TRANSACTION)
-    said = _("holds vacuum back") if tone != GOOD else _("short")
+    said = _("holds vacuum back") if tone != GOOD else _("short") if who else _("none open")
     more = _("session %(who)s, %(detail)s") % {"who": who, "detail": detail} if who else ""
     return card(
         window,
@@ -184,8 +184,9 @@ def _bloat(window: Window) -> Mapping[str, Any]:
 
 
 def _indexes(window: Window) -> Mapping[str, Any]:
-    unused, invalid, twice = _one(
-        "SELECT count(*) FILTER (WHERE drop_candidate), count(*) FILTER (WHERE NOT is_valid),"
+    unused = len(indexes.unused())
+    invalid, twice = _one(
+        "SELECT count(*) FILTER (WHERE NOT is_valid),"
         " (SELECT count(DISTINCT redundant_index) FROM monitor.duplicate_indexes) FROM index_usage_stats"
     )
     found = unused + invalid + twice
@@ -244,7 +245,7 @@ def _redis(window: Window) -> Mapping[str, Any]:
 
 
 def _health(
-    name: str, title: str, read: Callable[[Window], Mapping[str, Any]], **options: Any
+    name: str, title: Label, read: Callable[[Window], Mapping[str, Any]], **options: Any
 ) -> Panel:
     return Panel(name=name, title=title, read=read, template=CARD, wide=False, **options)
 
@@ -264,6 +265,12 @@ PAGE = MonitoringPage(
         _health("jobs", gettext_lazy("Jobs"), _jobs),
         _health("wraparound", gettext_lazy("Wraparound"), _wraparound),
         _health("redis", gettext_lazy("Redis"), _redis, of_monitor=False),
+        Panel(
+            name="timeline",
+            title=gettext_lazy("Over time"),
+            read=timelines.of_database,
+            template="monitoring/pages/timelines.html",
+        ),
         Panel(
             name="capabilities",
             title=gettext_lazy("What the monitoring can see"),

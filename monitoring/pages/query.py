@@ -7,10 +7,14 @@ from typing import Any
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
+from monitoring.advice import plans
+from monitoring.advice.planning import CannotPlan
+from monitoring.advice.statements import NoStatement
 from monitoring.database import access
-from monitoring.pages import statement_rows
-from monitoring.pages.framework import MonitoringPage, Panel, Window, timeout_ms
+from monitoring.pages import statement_rows, timelines
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.statements import NEEDS, WANTS
+from monitoring.sources import selectors as sources
 
 TABLES = 20  # of a statement, at most
 # The name after the words that a table follows: schema or none, quoted or not.
@@ -55,14 +59,26 @@ def _statement(window: Window) -> Mapping[str, Any]:
 def _tables(window: Window) -> Mapping[str, Any]:
     users = statement_rows.of_users(queryid_of(window))
     names = tables_in(users[0]["query"]) if users else []
-    indexes = access.fetch_dicts(_INDEXES, [names], timeout_ms=timeout_ms())
-    tables = access.fetch_dicts(_TABLES, [names], timeout_ms=timeout_ms())
+    indexes = access.fetch_dicts(_INDEXES, [names])
+    tables = access.fetch_dicts(_TABLES, [names])
     return {
         "tables": [
             {**table, "indexes": [i for i in indexes if i["table"] == table["name"]]}
             for table in tables
         ]
     }
+
+
+def _plan(window: Window) -> Mapping[str, Any]:
+    """Have the statement planned by its queryid; a sentence says why there is no plan."""
+    try:
+        return {"plan": plans.explain(queryid_of(window))}
+    except (CannotPlan, NoStatement) as error:
+        return {"plan": None, "sentence": error.message}
+
+
+def _issuers(window: Window) -> Mapping[str, Any]:
+    return {"issuers": sources.issuers(queryid_of(window), window.since, window.until)}
 
 
 PAGE = MonitoringPage(
@@ -77,6 +93,29 @@ PAGE = MonitoringPage(
             template="monitoring/pages/query_statement.html",
             needs=NEEDS,
             wants=WANTS,
+        ),
+        Panel(
+            name="timeline",
+            title=_("Over time"),
+            read=lambda window: timelines.of_statement(queryid_of(window), window),
+            template="monitoring/pages/timelines.html",
+        ),
+        Panel(
+            name="code",
+            title=_("Who issues it"),
+            read=_issuers,
+            template="monitoring/pages/query_code.html",
+            help=_(
+                "The lines of our code that send it, of this range; those of psql and of PostgreSQL itself are unknown."
+            ),
+            needs=NEEDS,
+        ),
+        Panel(
+            name="plan",
+            title=_("Plan"),
+            read=_plan,
+            template="monitoring/pages/query_plan.html",
+            needs=NEEDS,
         ),
         Panel(
             name="tables",

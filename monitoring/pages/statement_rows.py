@@ -6,17 +6,18 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.database import access
-from monitoring.pages.framework import timeout_ms
+from monitoring.history import windows
 
 LIMIT = 50
-# From what is asked for to what the rows are sorted by; the first is the usual.
-ORDERS: Mapping[str, str] = {
-    "total": "total_ms",
-    "mean": "mean_ms",
-    "calls": "calls",
-    "rows": "rows_per_call",
-    "spread": "stddev_ms",
-    "reads": "blocks_read",
+# From what is asked for to what sorts the rows of all that was counted, and those of a window's samples;
+# the first is the usual.
+ORDERS: Mapping[str, tuple[str, str]] = {
+    "total": ("total_ms", "total_time"),
+    "mean": ("mean_ms", "mean_time"),
+    "calls": ("calls", "calls"),
+    "rows": ("rows_per_call * calls", "rows"),
+    "spread": ("stddev_ms", "deviation"),
+    "reads": ("blocks_read", "reads"),
 }
 
 
@@ -62,15 +63,35 @@ SELECT coalesce(stats_reset, pg_postmaster_start_time()), dealloc FROM monitor.s
 
 def counted(order: str, limit: int = LIMIT) -> list[StatementRow]:
     """Return the statements that lead by `order`, from all that PostgreSQL has counted. One statement."""
-    rows = access.fetch_dicts(
-        _TOP.format(order=ORDERS[order]), {"limit": limit}, timeout_ms=timeout_ms()
-    )
+    rows = access.fetch_dicts(_TOP.format(order=ORDERS[order][0]), {"limit": limit})
     return [StatementRow(**row) for row in rows]
+
+
+def of_window(
+    since: datetime, until: datetime, order: str, limit: int = LIMIT
+) -> list[StatementRow]:
+    """Return the statements that lead by `order` of a window's samples. One statement."""
+    found = windows.statements(since, until, order=ORDERS[order][1], limit=limit)
+    return [
+        StatementRow(
+            queryid=each.queryid,
+            text=each.text,
+            calls=each.calls,
+            total_ms=each.total_ms,
+            mean_ms=each.mean_ms,
+            stddev_ms=each.stddev_ms,
+            rows_per_call=each.rows_per_call,
+            share=100 * each.share,
+            cache_hit=None if each.hit_ratio is None else 100 * each.hit_ratio,
+            blocks_read=each.blocks_read,
+        )
+        for each in found
+    ]
 
 
 def counted_since() -> tuple[datetime | None, int]:
     """Return since when PostgreSQL counts, and how many statements it has forgotten for lack of room."""
-    rows = access.fetch(_SINCE, timeout_ms=timeout_ms())
+    rows = access.fetch(_SINCE)
     return (rows[0][0], rows[0][1] or 0) if rows else (None, 0)
 
 
@@ -79,5 +100,4 @@ def of_users(queryid: int) -> Sequence[Mapping[str, Any]]:
     return access.fetch_dicts(
         "SELECT * FROM monitor.query_stats WHERE queryid = %s ORDER BY total_exec_time DESC",
         [queryid],
-        timeout_ms=timeout_ms(),
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from django.utils.translation import gettext_lazy as _
 
+from monitoring.history import windows
 from monitoring.pages import statement_rows
-from monitoring.pages.framework import MonitoringPage, Panel, Pill, Window
+from monitoring.pages.framework import MonitoringPage, Panel, Window
 
 NEEDS = ("pgss.library", "pgss.extension")
 WANTS = ("pgss.tracking", "stats.all_users", "pgss.uptodate")
@@ -15,23 +15,27 @@ SORTS = {
     "total": _("Total time"),
     "mean": _("Mean time"),
     "calls": _("Calls"),
-    "rows": _("Rows per call"),
+    "rows": _("Rows"),
     "spread": _("Spread"),
     "reads": _("Reads from disk"),
 }
 
 
 def _top(window: Window) -> Mapping[str, Any]:
+    """Read the window's samples; all that PostgreSQL has counted while there are none. Three statements."""
     order = window.choice("sort", statement_rows.ORDERS)
+    covered = windows.coverage(window.since, window.until)
     since, forgotten = statement_rows.counted_since()
+    if covered.with_statements:
+        found = statement_rows.of_window(window.since, window.until, order)
+    else:
+        found = statement_rows.counted(order)
     return {
-        "statements": statement_rows.counted(order),
+        "statements": found,
+        "covered": covered,
         "since": since,
         "forgotten": forgotten,
-        "sorts": [
-            Pill(str(text), f"?{urlencode({'range': window.name, 'sort': name})}", name == order)
-            for name, text in SORTS.items()
-        ],
+        "sorts": window.pills("sort", SORTS, order),
     }
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
-from monitoring.database import access
+from monitoring.database import access, capabilities
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ class Trouble:
     is_unreachable: bool = False
 
 
-def lacking(timeout_ms: int) -> dict[str, Trouble]:
+def lacking() -> dict[str, Trouble]:
     """Return what the monitoring lacks on this server, by the id of `monitor.capabilities`. One statement."""
-    rows = access.fetch(
-        "SELECT id, what, fix FROM monitor.capabilities WHERE NOT ok ORDER BY id",
-        timeout_ms=timeout_ms,
-    )
-    return {id_: Trouble(_("Lacking: %s.") % what, fix) for id_, what, fix in rows}
+    return {
+        each.id: Trouble(_("Lacking: %s.") % each.what, each.fix)
+        for each in capabilities.capabilities()
+        if not each.ok
+    }
 
 
 def trouble_of(error: Exception, panel: str) -> Trouble:
@@ -68,7 +68,9 @@ def _of_database(error: Exception) -> Trouble | None:
         error, Error
     ):  # of a panel that reads by another connection than the monitoring's
         error = access.as_unavailable(error)
-    words = {
+    if not isinstance(error, access.Unavailable):
+        return None
+    words: dict[type[access.Unavailable], str] = {
         access.TimedOut: _("It took longer than a panel may."),
         access.Locked: _("What it reads is locked by somebody else."),
         access.NoConnection: _(
@@ -77,9 +79,10 @@ def _of_database(error: Exception) -> Trouble | None:
         access.ServerFull: _("The server takes no further connection."),
         access.InsufficientPrivilege: _("The monitoring's role may not read this."),
         access.NotMigrated: _("A view of the monitoring is not there."),
+        access.NotCounted: _("PostgreSQL does not count statements here."),
     }
-    what = words.get(type(error))  # type: ignore[call-overload] # of another kind: none
-    if not isinstance(error, access.Unavailable) or what is None:
+    what = words.get(type(error))
+    if what is None:
         return None
     return Trouble(
         what,

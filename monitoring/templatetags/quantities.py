@@ -66,6 +66,12 @@ def percent(value: Number | None) -> str:
 
 
 @register.filter
+def share(value: Number | None) -> str:
+    """Return a part of 1 as per cent."""
+    return UNKNOWN if value is None else percent(100 * value)
+
+
+@register.filter
 def shortened(statement: str) -> str:
     """Return a statement in one line, for a list; comments that name its origin are left out."""
     line = " ".join(re.sub(r"/\*.*?\*/", " ", statement, flags=re.DOTALL).split())

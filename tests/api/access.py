@@ -82,6 +82,10 @@ ACCESS: dict[tuple[str, str], Row] = {
     ("GET", "health/details"): STAFF,
     ("GET", "queues/stats"): STAFF,
     ("GET", "monitoring/pool"): STAFF,
+    ("GET", "monitoring/slow-queries"): STAFF,
+    ("GET", "monitoring/index-usage"): STAFF,
+    ("GET", "monitoring/table-bloat"): STAFF,
+    ("GET", "monitoring/missing-indexes"): STAFF,
     # by machines, which sign or know a secret, or need neither
     ("GET", "whatsapp/webhook"): Row(403, 403, 403, 403, 403, 403, 403),
     ("POST", "whatsapp/webhook"): Row(401, 401, 401, 401, 401, 401, 401),

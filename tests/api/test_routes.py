@@ -14,7 +14,7 @@ from tests.api.clients import JSON, anonymous, signed_in
 from tests.api.trade import fresh_key
 from tests.api.world import World, standing_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(databases=["default", "monitor"])
 
 API = "api/v1/"
 METHODS = ("get", "post", "put", "patch", "delete")

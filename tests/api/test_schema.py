@@ -26,7 +26,7 @@ from tests.api.clients import bearer
 from tests.api.trade import fresh_key
 from tests.api.world import World, standing_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(databases=["default", "monitor"])
 
 EXAMPLES = 4
 CHECKS = [

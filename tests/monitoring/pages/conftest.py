@@ -1,7 +1,9 @@
 """Who looks at the pages about the database, and statements for PostgreSQL to count."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection, connections
 from django.test import Client
@@ -31,3 +33,26 @@ def _monitor_closed() -> Iterator[None]:
     """Leave no connection of the monitoring to the next test."""
     yield
     connections["monitor"].close()
+
+
+@pytest.fixture
+def monitor_settings() -> Iterator[dict[str, Any]]:
+    """The settings of the monitoring's connection, to be changed: they hold for the next page."""
+    settings = connections["monitor"].settings_dict
+    before = dict(settings)
+    connections["monitor"].close()
+    yield settings
+    connections["monitor"].close()
+    settings.clear()
+    settings.update(before)
+
+
+@pytest.fixture
+def stranger() -> Iterator[psycopg.Connection[Any]]:
+    """A connection of somebody else, in a transaction that ends with the test."""
+    connection.ensure_connection()
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SET idle_in_transaction_session_timeout = 0")
+        other.commit()
+        yield other
+        other.rollback()
