@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("monitoring", "0006_session_and_space_views"),
+        ("monitoring", "0008_release_markers"),
     ]
 
     operations = [
