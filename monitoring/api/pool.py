@@ -21,7 +21,7 @@ class PoolSerializer(Serializer):
     requests = IntegerField(help_text="callers since the process began")
     requests_waited = IntegerField(help_text="of these, who had to wait")
     wait_ms = IntegerField(help_text="that these waited together")
-    errors = IntegerField(help_text="who got none in time")
+    errors = IntegerField(help_text="who got none in time")  # type: ignore[assignment] # a field is no attribute
 
 
 class PoolProcessSerializer(PoolSerializer):
