@@ -3,6 +3,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from monitoring.api import database, reports
 from monitoring.api.dashboard import DashboardView
 from monitoring.api.health import HealthDetailsView, HealthView
+from monitoring.api.pool import PoolView
 from monitoring.api.queues import QueueStatsView
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -17,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     re_path(r"^health/?$", HealthView.as_view(), name="health"),
     re_path(r"^health/details/?$", HealthDetailsView.as_view(), name="health-details"),
+    re_path(r"^monitoring/pool/?$", PoolView.as_view(), name="monitoring-pool"),
     re_path(r"^queues/stats/?$", QueueStatsView.as_view(), name="queues-stats"),
     re_path(r"^monitoring/slow-queries/?$", database.SlowQueries.as_view(), name="slow-queries"),
     re_path(r"^monitoring/index-usage/?$", database.IndexUsage.as_view(), name="index-usage"),

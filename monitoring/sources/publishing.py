@@ -136,7 +136,7 @@ def _write(seen: Seen) -> None:
 
 def _connection() -> Any:
     """Return a connection of no pool, whose own queries are not counted."""
-    own = connections["default"].copy()
+    own: Any = connections["default"].copy()
     own.settings_dict["OPTIONS"].pop("pool", None)
     own.settings_dict["OPTIONS"]["connect_timeout"] = CONNECT_SECONDS
     own.is_unwatched = True
@@ -241,7 +241,7 @@ _starting = threading.Lock()
 
 def start() -> None:
     """Start this process's publisher unless it has one; SOURCES_SECONDS = 0 means that it has none."""
-    global _publisher
+    global _publisher  # noqa: PLW0603 - one per process
     every = settings.SOURCES_SECONDS
     if _publisher is not None or not every:
         return

@@ -81,6 +81,7 @@ ACCESS: dict[tuple[str, str], Row] = {
     ("GET", "health"): PUBLIC,
     ("GET", "health/details"): STAFF,
     ("GET", "queues/stats"): STAFF,
+    ("GET", "monitoring/pool"): STAFF,
     ("GET", "monitoring/slow-queries"): STAFF,
     ("GET", "monitoring/index-usage"): STAFF,
     ("GET", "monitoring/table-bloat"): STAFF,

@@ -30,6 +30,7 @@ SAME = {
         'select  "a"\n from "t"  -- why\n where b = %s;',
         "SELECT a FROM t WHERE b=$1",
     ),
+    "unicode literals": ("SELECT a || U&'\\FFFF' FROM t", "SELECT a || $1 FROM t"),
     "a doubled per cent sign": ("SELECT a %% 2 FROM t", "SELECT a % $1 FROM t"),
     "savepoints": ('SAVEPOINT "s140_x1"', 'SAVEPOINT "s999_x77"'),
     "released savepoints": ('RELEASE SAVEPOINT "s140_x1"', "RELEASE SAVEPOINT s2"),
