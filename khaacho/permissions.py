@@ -102,6 +102,12 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "download_report": "Can take a report's file out of the site",
         "cancel_report": "Can cancel a report that is being made",
     },
+    "monitoring.maintenancerun": {
+        "cancel_session": "Can cancel what a database session runs",
+        "terminate_session": "Can terminate a database session",
+        "start_maintenance": "Can have a table or index maintained",
+        "cancel_maintenance": "Can cancel maintenance",
+    },
 }
 
 _TRADE = (
@@ -161,6 +167,7 @@ _REPORTS = (
     "monitoring.view_report",
     *(f"monitoring.{codename}" for codename in ACTS["monitoring.report"]),
 )
+_MAINTENANCE = tuple(f"monitoring.{codename}" for codename in ACTS["monitoring.maintenancerun"])
 _USERS = tuple(f"khaacho.{codename}" for codename in ACTS["khaacho.user"])
 _QUEUES = (
     "khaacho.view_queuesetting",
@@ -185,6 +192,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *_USERS,
         *_CLOCK,
         *_REPORTS,
+        *_MAINTENANCE,
     ),
     "Operations": (
         *_TRADE,
@@ -200,7 +208,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Credit": (*_TRADE, *_DESK, *_ALERTS, *_STANDING, *_CREDIT, *_REPORTS),
     "Catalogue": ("vendors.view_*", "credit.view_retailer", *_CATALOGUE),
     "Support": (*_TRADE, *_DESK, "monitoring.view_report"),
-    "Database": (*_DESK, *_ALERTS, *_CLOCK, "monitoring.view_*", *_QUEUES),
+    "Database": (*_DESK, *_ALERTS, *_CLOCK, "monitoring.view_*", *_QUEUES, *_MAINTENANCE),
 }
 
 

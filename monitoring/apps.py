@@ -17,6 +17,7 @@ class MonitoringConfig(AppConfig):
         from khaacho import jobs, schedules
         from khaacho.enums import Queue
         from monitoring import services
+        from monitoring.maintenance import asking
 
         jobs.register(
             "monitoring.reconcile",
@@ -36,6 +37,9 @@ class MonitoringConfig(AppConfig):
             "monitoring.tasks.make_report",
             queue=Queue.REPORTS,
             atomic=False,
+        )
+        jobs.register(
+            asking.WORK, "monitoring.tasks.maintain", queue=Queue.REPORTS, atomic=False
         )
         for name, schedule, timing in REPORTS_BY_THE_CLOCK:
             jobs.register(

@@ -8,6 +8,7 @@ from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
+from monitoring.maintenance.runs import MaintenanceRun as MaintenanceRun
 
 ERROR_MAX = 2000
 

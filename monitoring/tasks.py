@@ -9,6 +9,7 @@ from khaacho.enums import Severity
 from khaacho.jobs import Claim
 from monitoring import job_minutes, services
 from monitoring.invariants import Result, run_invariants
+from monitoring.maintenance import asking, working
 from monitoring.reports import making
 
 # More accounts than this at once is a fault of the system, not of accounts: people decide.
@@ -56,8 +57,13 @@ def make_monthly_reports() -> None:
     services.make_monthly(today=timezone.localdate())
 
 
+def maintain(*, claim: Claim, run_id: int) -> None:
+    working.maintain(claim, run_id)
+
+
 def close_abandoned_reports() -> None:
     services.close_abandoned()
+    asking.close_abandoned()
 
 
 def forget_expired_reports() -> None:
