@@ -215,8 +215,8 @@ def _no_right(session: Session) -> NoRight:
 
 def grant(role: str) -> str:
     """Return the statement that lets this program's database user do what it may not do yet."""
-    user = connection.settings_dict["USER"] or access.fetch("SELECT current_user")[0][0]
-    return f"GRANT {role} TO {compose.Identifier(str(user)).as_string()};"
+    user = str(access.fetch("SELECT current_user::text")[0][0])
+    return f"GRANT {role} TO {compose.Identifier(user).as_string()};"
 
 
 def _recorded(actor: Actor, action: str, session: Session, reason: str) -> Ended:

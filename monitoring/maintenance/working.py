@@ -6,6 +6,7 @@ whoever has the job under a newer fence ends the session of the one before, by `
 and does the whole again. What is written about it (state, log) is guarded by the fence as everywhere.
 """
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -108,6 +109,7 @@ class _Work:
         self.result: Any = None
         self.raw: psycopg.Connection[Any] | None = None
         self.over: Exception | None = None
+        self.user, self.server_version = "", 0
         self.ended = threading.Event()
 
     # The attempt
@@ -121,7 +123,7 @@ class _Work:
                 self._execute(raw, target)
             self._raise_if_over()
         if self.warnings:
-            raise Failed(" ".join(self.warnings))
+            raise Failed(" ".join([*self.warnings, self._remedy(target)]))
         self.end("done")
 
     def _target(self) -> Target:
@@ -150,8 +152,8 @@ class _Work:
             cursor = raw.execute(statement)  # type: ignore[call-overload] # of a constant and a quoted name
             if cursor.description is not None:
                 row = cursor.fetchone()
-                self.result = row[0] if row else None
-                self.lines += [f"{name}: {value}" for name, value in (self.result or {}).items()]
+                self.result = json.loads(row[0]) if row else {}
+                self.lines += [f"{name}: {value}" for name, value in self.result.items()]
         except psycopg.Error as error:
             self._refused(error, target)
         self._name_left_over(target)
@@ -200,6 +202,15 @@ class _Work:
         for drop in targets.left_over(target):
             self.lines.append(f"An INVALID index is left, which only costs. Remove it: {drop}")
 
+    def _remedy(self, target: Target) -> str:
+        """Return the statement that gives the right that a skipped VACUUM or ANALYZE lacked, or nothing."""
+        if not any("skipping" in each for each in self.warnings) or target.relkind == "i":
+            return ""
+        user = _quoted(self.user)
+        if self.server_version >= 170_000:
+            return f"As its owner: GRANT MAINTAIN ON {target.quoted} TO {user};"
+        return f"Only its owner may do this: ALTER TABLE {target.quoted} OWNER TO {user};"
+
     # Its session
 
     @property
@@ -223,13 +234,16 @@ class _Work:
             }
             for name, value in wanted.items():
                 raw.execute("SELECT set_config(%s, %s, false)", [name, value])
-            row = raw.execute("SELECT current_setting('application_name')").fetchone()
-            if row is None or row[0] != wanted["application_name"]:
+            row = raw.execute(
+                "SELECT current_user::text, current_setting('application_name')"
+            ).fetchone()
+            if row is None or row[1] != wanted["application_name"]:
                 raise Failed(
                     "This connection forgets its settings between statements, as behind PgBouncer in"
                     " transaction mode: maintenance needs a worker that reaches PostgreSQL directly."
                 )
             self.raw = raw
+            self.user, self.server_version = row[0], raw.info.server_version
             yield raw
         finally:
             self.raw = None
