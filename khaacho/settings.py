@@ -54,6 +54,24 @@ def database(url: str) -> dict[str, Any]:
     return config
 
 
+def monitor_database(url: str) -> dict[str, Any]:
+    """Return Django's description of the alias that only reads: no pool, short deadlines."""
+    config = database(url)
+    options = {k: v for k, v in config["OPTIONS"].items() if k not in ("pool", "options")}
+    options |= {"application_name": "khaacho monitor", "connect_timeout": 2}
+    if DB_SESSION_TIMEOUTS:  # else each reading sets its own, by SET LOCAL
+        options["options"] = (
+            "-c default_transaction_read_only=on -c statement_timeout=1000 -c lock_timeout=100"
+            " -c idle_in_transaction_session_timeout=5000"
+        )
+    return config | {
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": options,
+        "TEST": {"MIRROR": "default"},
+    }
+
+
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = (
     env.str("SECRET_KEY", "development-only-" + "0" * 40) if DEBUG else env.str("SECRET_KEY")
@@ -79,7 +97,10 @@ DB_IDLE_IN_TRANSACTION_TIMEOUT = env.int("DB_IDLE_IN_TRANSACTION_TIMEOUT", 15_00
 DB_SESSION_TIMEOUTS = env.bool("DB_SESSION_TIMEOUTS", True)
 
 DATABASE_URL = env.str("DATABASE_URL", "postgresql:///khaacho")
-DATABASES = {"default": database(DATABASE_URL)}
+# What PostgreSQL says about itself is read beside the pool, with short deadlines (docs/monitoring-views.md).
+MONITOR_DATABASE_URL = env.str("MONITOR_DATABASE_URL", DATABASE_URL)
+DATABASES = {"default": database(DATABASE_URL), "monitor": monitor_database(MONITOR_DATABASE_URL)}
+DATABASE_ROUTERS = ["monitoring.database.router.MonitorRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
