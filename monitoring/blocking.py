@@ -13,10 +13,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.utils.translation import gettext as _
 from psycopg import sql as compose
-from psycopg.errors import InsufficientPrivilege
 
 from khaacho import audit, logs, permissions
 from khaacho.actors import Actor, require_staff
@@ -192,10 +191,8 @@ def _signal(session: Session, function: str) -> None:
             SIGNAL.format(function=function),
             {"pid": session.pid, "start": session.backend_start, "own": list(_own())},
         )
-    except DatabaseError as error:
-        if isinstance(error.__cause__, InsufficientPrivilege):
-            raise _no_right(session) from error
-        raise
+    except access.InsufficientPrivilege as error:
+        raise _no_right(session) from error
     if not sent:
         matching(session.pid, session.backend_start)  # type: ignore[arg-type] # was compared before
         raise SessionReplaced

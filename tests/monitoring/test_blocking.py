@@ -1,9 +1,11 @@
 """Ending sessions: real ones that hold locks, and only the one that was meant."""
 
+import contextlib
 from datetime import timedelta
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from khaacho import permissions, tenants
 from khaacho.enums import Role
@@ -22,6 +24,33 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "moni
 def keeper():
     permissions.sync_groups()
     return tenants.actor_of(make_user(Role.ADMIN, is_superuser=True))
+
+
+@pytest.fixture
+def as_role():
+    """Let the monitoring be somebody who has the roles given and no other right."""
+    with contextlib.ExitStack() as stack:
+        yield lambda name, *roles: stack.enter_context(_monitor_as(name, *roles))
+
+
+@contextlib.contextmanager
+def _monitor_as(name, *roles):
+    monitor = connections["monitor"]
+    options = monitor.settings_dict["OPTIONS"]
+    before = options.get("options", "")
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {name} NOLOGIN")
+        for role in roles:
+            cursor.execute(f"GRANT {role} TO {name}")
+    monitor.close()
+    options["options"] = f"{before} -c role={name}"
+    try:
+        yield
+    finally:
+        monitor.close()
+        options["options"] = before
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP ROLE {name}")
 
 
 def end(act, session, actor, *, start=None):
@@ -122,7 +151,7 @@ def test_leaves_itself_other_databases_and_the_servers_own_processes_alone(keepe
         checkpointer = blocking.find(cursor.fetchone()[0])
     with pytest.raises(Conflict, match="a process of PostgreSQL itself: checkpointer"):
         end_of(checkpointer, keeper)
-    with sessions_of("postgres") as raw:
+    with sessions_of(dbname="postgres") as raw:
         elsewhere = blocking.find(raw.info.backend_pid)
         with pytest.raises(Conflict, match="another database"):
             end_of(elsewhere, keeper)
@@ -136,10 +165,8 @@ def end_of(session, actor):
     )
 
 
-def sessions_of(database):
-    import psycopg
-
-    return psycopg.connect(**{**connection.get_connection_params(), "dbname": database})
+def sessions_of(**changed):
+    return psycopg.connect(**{**connection.get_connection_params(), **changed})
 
 
 def test_only_those_who_may_end_sessions(keeper):
@@ -153,17 +180,33 @@ def test_only_those_who_may_end_sessions(keeper):
 
 
 def test_says_which_right_the_database_user_lacks(keeper, as_role):
-    with sessions("victim") as (victim,), as_role("monitor_without_rights", "pg_read_all_stats"):
-        with pytest.raises(blocking.NoRight) as refusal:
-            end(blocking.terminate_session, victim, keeper)
-        assert refusal.value.remedy == f"SELECT pg_terminate_backend({victim.pid});"
-        assert "Only a superuser" in refusal.value.message
-        victim.do("SET SESSION AUTHORIZATION monitor_without_rights")
-    assert entries() == []
+    """A superuser's session is for superusers; another user's needs a right that can be granted."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE some_clerk LOGIN")
+    try:
+        with sessions("victim") as (victim,), sessions_of(user="some_clerk") as clerks:
+            as_role("no_signaller", "pg_read_all_stats")
+            with pytest.raises(blocking.NoRight) as refusal:
+                end(blocking.terminate_session, victim, keeper)
+            assert refusal.value.remedy == f"SELECT pg_terminate_backend({victim.pid});"
+            clerk = blocking.find(clerks.info.backend_pid)
+            with pytest.raises(blocking.NoRight) as refusal:
+                end_of(clerk, keeper)
+            assert refusal.value.remedy == 'GRANT pg_signal_backend TO "no_signaller";'
+            with connection.cursor() as cursor:
+                cursor.execute(refusal.value.remedy)
+            connections["monitor"].close()
+            assert end_of(clerk, keeper).effect == Effect.GONE
+            assert state_of(victim.pid) is not None
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP ROLE some_clerk")
 
 
 def test_says_that_it_may_not_even_see(keeper, as_role):
-    with sessions("victim") as (victim,), as_role("monitor_without_eyes"):
+    with sessions("victim") as (victim,):
+        as_role("no_seer")
         with pytest.raises(blocking.NoRight) as refusal:
             end(blocking.terminate_session, victim, keeper)
-        assert refusal.value.remedy.startswith("GRANT pg_read_all_stats TO ")
+        assert refusal.value.remedy == 'GRANT pg_read_all_stats TO "no_seer";'
+    assert entries() == []
