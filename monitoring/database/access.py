@@ -6,7 +6,8 @@ names the reason and carries the command that mends it; a page shows both, and n
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar, cast
 
 from django.db import Error, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.utils import CursorWrapper
@@ -16,6 +17,7 @@ from khaacho.exceptions import KhaachoError
 ALIAS = "monitor"
 TIMEOUT_MS = 800  # of one statement; a panel answers within a second
 LOCK_TIMEOUT_MS = 100  # the views wait for no relation: only a lock taken in that very moment
+R = TypeVar("R")
 Params = Sequence[Any] | Mapping[str, Any]
 
 DEADLINES = """
@@ -29,10 +31,12 @@ class Unavailable(KhaachoError):
 
     code = "statistics_unavailable"
     status = 503
+    retry_after = 30  # seconds
     remedy = "Look into the server's log."  # a command where there is one
 
-    def __init__(self, message: str = "", *, detail: str = "") -> None:
+    def __init__(self, message: str = "", *, detail: str = "", remedy: str = "") -> None:
         self.detail = detail  # what the server or the driver said, one line
+        self.remedy = remedy or self.remedy
         super().__init__(message, reason=self.reason, remedy=self.remedy)
 
     @property
@@ -81,6 +85,12 @@ class NotMigrated(Unavailable):
     remedy = "python manage.py migrate monitoring"
 
 
+class NotCounted(Unavailable):
+    """PostgreSQL does not count statements here."""
+
+    remedy = "SELECT * FROM monitor.capabilities WHERE NOT ok;"
+
+
 _BY_STATE: Mapping[str, type[Unavailable]] = {
     "57014": TimedOut,  # query_canceled
     "25P03": TimedOut,  # idle_in_transaction_session_timeout
@@ -125,6 +135,18 @@ def fetch_dicts(
     """Run one statement and return its rows by the columns' names. Raises Unavailable."""
     names, rows = _run(statement, params, timeout_ms)
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def records(
+    kind: type[R], view: str, *, order: str, limit: int, where: str = "true", params: Params = ()
+) -> list[R]:
+    """Return rows of a view as a frozen dataclass whose fields are named like its columns.
+
+    `order` and `where` are SQL of ours. Raises Unavailable.
+    """
+    columns = ", ".join(f'"{column.name}"' for column in fields(cast("Any", kind)))
+    statement = f"SELECT {columns} FROM {view} WHERE {where} ORDER BY {order} LIMIT {limit}"
+    return [kind(*row) for row in fetch(statement, params)]
 
 
 def as_unavailable(error: Error) -> Unavailable:

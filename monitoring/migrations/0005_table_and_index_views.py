@@ -53,6 +53,16 @@ NO_FOREIGN_KEY_COVERS = "DROP VIEW monitor.foreign_key_covers;"
 # Scans are counted since the statistics were reset; where that never was, at least since the start.
 INDEX_USAGE_STATS = """
 CREATE VIEW index_usage_stats AS
+WITH lone AS MATERIALIZED (
+    SELECT DISTINCT index_oid FROM (
+        SELECT index_oid, count(*) OVER (PARTITION BY constraint_oid) AS covers
+        FROM monitor.foreign_key_covers
+    ) each WHERE covers = 1
+), backing AS MATERIALIZED (
+    SELECT DISTINCT conindid AS index_oid FROM pg_constraint WHERE conindid <> 0
+), size AS MATERIALIZED (
+    SELECT oid, bytes, locked FROM monitor.relation_sizes
+)
 SELECT i.indexrelid::text AS id, s.schemaname::text AS schema, s.relname::text AS "table",
     s.indexrelname::text AS index,
     s.idx_scan AS index_scans, s.idx_tup_read AS tuples_read, s.idx_tup_fetch AS tuples_fetched,
@@ -77,22 +87,18 @@ JOIN pg_index i ON i.indexrelid = s.indexrelid
 JOIN pg_class c ON c.oid = s.indexrelid
 JOIN pg_am m ON m.oid = c.relam
 JOIN pg_stat_user_tables t ON t.relid = s.relid
-JOIN monitor.relation_sizes z ON z.oid = s.indexrelid
-JOIN monitor.relation_sizes tz ON tz.oid = s.relid
+JOIN size z ON z.oid = s.indexrelid
+JOIN size tz ON tz.oid = s.relid
+LEFT JOIN backing ON backing.index_oid = s.indexrelid
+LEFT JOIN lone ON lone.index_oid = s.indexrelid
 LEFT JOIN pg_stat_database d ON d.datname = current_database()
 CROSS JOIN LATERAL (
     SELECT CASE
         WHEN i.indisprimary THEN 'primary key'
-        WHEN EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) THEN 'constraint'
+        WHEN backing.index_oid IS NOT NULL THEN 'constraint'
         WHEN i.indisunique THEN 'unique'
         WHEN i.indisreplident THEN 'replica identity'
-        WHEN EXISTS (
-            SELECT FROM monitor.foreign_key_covers f WHERE f.index_oid = i.indexrelid
-                AND NOT EXISTS (
-                    SELECT FROM monitor.foreign_key_covers o
-                    WHERE o.constraint_oid = f.constraint_oid AND o.index_oid <> f.index_oid
-                )
-        ) THEN 'foreign key'
+        WHEN lone.index_oid IS NOT NULL THEN 'foreign key'
     END AS kept_because
 ) p;
 GRANT SELECT ON index_usage_stats TO pg_read_all_stats;
