@@ -145,17 +145,22 @@ def details() -> dict[str, Any]:
 
 def redis_latency() -> float | None:
     """Return how many milliseconds Redis takes to answer, None when it does not."""
-    begun = time.monotonic()
     try:
-        with redis.Redis.from_url(
-            settings.REDIS_URL,
-            socket_timeout=REDIS_SECONDS,
-            socket_connect_timeout=REDIS_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        ) as client:
-            client.ping()
+        return ask_redis()
     except (redis.RedisError, OSError):
         return None
+
+
+def ask_redis() -> float:
+    """Return how many milliseconds Redis takes to answer. Raises RedisError or OSError in bounded time."""
+    begun = time.monotonic()
+    with redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=REDIS_SECONDS,
+        socket_connect_timeout=REDIS_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    ) as client:
+        client.ping()
     return _milliseconds(begun)
 
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -58,7 +57,7 @@ class Window:
     since: datetime
     until: datetime
     name: str = USUAL_RANGE
-    asked: Mapping[str, str] = MappingProxyType({})
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -90,7 +89,8 @@ class Panel:
 
     `needs` are ids of `monitor.capabilities` without which it cannot be read: then it is not, and says
     what is lacking. Of `wants` it only says so. `of_monitor=False`: it reads from elsewhere than the
-    monitoring's own connection, and is tried when that fails.
+    monitoring's own connection, and is tried when that fails. Those that are not `wide` stand side by
+    side, as cards.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Panel:
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     of_monitor: bool = True
+    wide: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +210,7 @@ def window_of(request: HttpRequest, **parts: str) -> Window:
     name = request.GET.get("range", USUAL_RANGE)
     name = name if name in RANGES else USUAL_RANGE
     until = timezone.now()
-    asked = MappingProxyType({**request.GET.dict(), **parts})
+    asked = {**request.GET.dict(), **parts}
     return Window(until - RANGES[name], until, name, asked)
 
 

@@ -34,7 +34,9 @@ _COLUMNS = """
 schema, "table", index, index_scans, index_size, key_columns, method, is_valid, kept_because,
 last_scan, writes_paid, counted_since, is_locked, is_partial
 """
-_UNUSED = f"SELECT {_COLUMNS} FROM index_usage_stats WHERE drop_candidate ORDER BY index_size DESC, index"
+_UNUSED = (
+    f"SELECT {_COLUMNS} FROM index_usage_stats WHERE drop_candidate ORDER BY index_size DESC, index"
+)
 _KNOWN = """
 SELECT min(counted_since), min(counted_since) < now() - interval '14 days',
     count(*) FILTER (WHERE index_scans = 0 AND kept_because IS NULL AND is_valid)
@@ -118,7 +120,9 @@ PAGE = MonitoringPage(
             title=_("There twice"),
             read=_twice,
             template="monitoring/pages/indexes_twice.html",
-            help=_("What another index does as well: the same columns, or the first of its columns."),
+            help=_(
+                "What another index does as well: the same columns, or the first of its columns."
+            ),
         ),
         Panel(
             name="invalid",

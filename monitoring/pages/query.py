@@ -83,7 +83,9 @@ PAGE = MonitoringPage(
             title=_("Tables and their indexes"),
             read=_tables,
             template="monitoring/pages/query_tables.html",
-            help=_("Tables that the statement names. Sizes are those of the last VACUUM or ANALYZE."),
+            help=_(
+                "Tables that the statement names. Sizes are those of the last VACUUM or ANALYZE."
+            ),
             needs=NEEDS,
         ),
     ),

@@ -53,7 +53,9 @@ def add_index(schema: str, table: str, columns: Sequence[str]) -> str:
             f"operations = [AddIndexConcurrently({options.model_name!r}, {line})]"
         )
     listed = ", ".join(quoted(column) for column in columns)
-    return f"CREATE INDEX CONCURRENTLY {quoted(name)} ON {quoted(schema)}.{quoted(table)} ({listed});"
+    return (
+        f"CREATE INDEX CONCURRENTLY {quoted(name)} ON {quoted(schema)}.{quoted(table)} ({listed});"
+    )
 
 
 def _model_of(table: str) -> type[Model] | None:

@@ -64,12 +64,16 @@ def _of_redis(error: Exception) -> Trouble | None:
 
 
 def _of_database(error: Exception) -> Trouble | None:
-    if isinstance(error, Error):  # of a panel that reads by another connection than the monitoring's
+    if isinstance(
+        error, Error
+    ):  # of a panel that reads by another connection than the monitoring's
         error = access.as_unavailable(error)
     words = {
         access.TimedOut: _("It took longer than a panel may."),
         access.Locked: _("What it reads is locked by somebody else."),
-        access.NoConnection: _("The database cannot be reached, or does not let the monitoring in."),
+        access.NoConnection: _(
+            "The database cannot be reached, or does not let the monitoring in."
+        ),
         access.ServerFull: _("The server takes no further connection."),
         access.InsufficientPrivilege: _("The monitoring's role may not read this."),
         access.NotMigrated: _("A view of the monitoring is not there."),
