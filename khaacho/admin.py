@@ -26,6 +26,7 @@ from khaacho.adminsite import (
 )
 from khaacho.adminsite.filters import unset_first
 from khaacho.adminsite.forms import PhoneField, ReasonForm
+from khaacho.adminsite.side_bar import Badge, add_badge
 from khaacho.adminsite.sign_in import PhoneSignIn
 from khaacho.enums import STAFF_ROLES, JobState, Queue, Role
 from khaacho.models import (
@@ -44,6 +45,9 @@ admin.site.site_title = "Khaacho"
 admin.site.index_title = "Khaacho"
 admin.site.site_url = None
 admin.site.login_form = PhoneSignIn
+admin.site.enable_nav_sidebar = False  # ours is admin/side_bar.html
+
+add_badge(Badge(entry="khaacho.alert", rows="alerts WHERE resolved_at IS NULL", tone="bad"))
 
 
 # Users

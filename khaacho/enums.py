@@ -25,7 +25,7 @@ OPEN_JOB_STATES = (JobState.QUEUED, JobState.RUNNING)
 
 
 class Queue(TextChoices):
-    WHATSAPP = "whatsapp"
+    WHATSAPP = "whatsapp", "WhatsApp"
     CREDIT_SCORE = "credit_score"
     ORDER_ROUTING = "order_routing"
     PAYMENT_REMINDERS = "payment_reminders"

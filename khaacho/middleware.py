@@ -12,6 +12,9 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
+from django.middleware.gzip import GZipMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from khaacho import cache_budget, logs
@@ -19,6 +22,9 @@ from khaacho.api import problems
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# What a page may load and who may show it; nothing inline, no data: addresses (docs/adr/0031-theme.md).
+PAGE_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+_SQUEEZED = ("text/html", "text/javascript")
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
 
@@ -100,6 +106,42 @@ class _PagesOnly:
         if problems.is_api(request):
             return self.past_pages(request)
         return super().__call__(request)  # type: ignore[misc]
+
+
+class _Policy:
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if _is_html(response):
+            response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+        return response
+
+
+class PagePolicy(_PagesOnly, _Policy):
+    """Send a strict Content-Security-Policy with every page that has none of its own."""
+
+
+class PageGzip(_PagesOnly, GZipMiddleware):
+    """Compress pages and their scripts; files to keep, such as reports, go as they are."""
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if not response.headers.get("Content-Type", "").startswith(_SQUEEZED):
+            return response
+        return super().process_response(request, response)
+
+
+class PageLanguage(_PagesOnly, LocaleMiddleware):
+    """Speak the visitor's language on pages alone; the thread's next request begins with the site's."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if problems.is_api(request):
+            return self.past_pages(request)
+        with translation.override(translation.get_language()):
+            return super().__call__(request)
 
 
 class PageCommon(_PagesOnly, CommonMiddleware):

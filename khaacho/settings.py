@@ -210,8 +210,11 @@ MIDDLEWARE = [
     "khaacho.api.rates.limited",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "khaacho.middleware.PagePolicy",
+    "khaacho.middleware.PageGzip",
     "khaacho.middleware.PageCommon",
     "khaacho.middleware.PageFiles",
+    "khaacho.middleware.PageLanguage",
     "khaacho.middleware.PageSessions",
     "khaacho.middleware.PageAuthentication",
     "khaacho.middleware.PageMessages",
@@ -277,6 +280,9 @@ TIME_ZONE = "Asia/Kathmandu"
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
 NUMBER_GROUPING = (3, 2, 0)
+
+# Said in a ribbon on every page of the admin, such as "staging"; nothing on the real site.
+ENVIRONMENT_NAME = env.str("ENVIRONMENT_NAME", "")
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", str(BASE_DIR / "var" / "static")))

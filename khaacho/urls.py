@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.i18n import set_language
 
 from khaacho.api.routes import remembering
 
@@ -16,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "khaacho.api.urls",
         "monitoring.api.urls",
     ),
+    path("admin/language/", set_language, name="set_language"),
     path("admin/queues/", include("monitoring.board")),
     path("admin/database/", include("monitoring.pages.urls")),
     path("admin/", admin.site.urls),

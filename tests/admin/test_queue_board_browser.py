@@ -79,8 +79,8 @@ def test_pauses_a_queue_and_resumes_it(live_server, officer: User):  # noqa: F81
     with chromium(live_server.url) as page:
         faults = faults_of(page)
         sign_in(page, live_server.url, officer)
-        page.get_by_role("link", name="Queue board").click()
-        expect(page.get_by_role("heading", name="Whatsapp")).to_be_visible()
+        page.get_by_role("link", name="Queue board").first.click()
+        expect(page.get_by_role("heading", name="WhatsApp")).to_be_visible()
         for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme=scheme)
@@ -88,12 +88,12 @@ def test_pauses_a_queue_and_resumes_it(live_server, officer: User):  # noqa: F81
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.set_viewport_size({"width": 1280, "height": 900})
         page.emulate_media(color_scheme="light")
-        page.get_by_role("button", name="Pause Whatsapp").click()
+        page.get_by_role("button", name="Pause WhatsApp").click()
         expect(page.locator(".facts")).to_contain_text("Waiting: 49,485.")
         keep(page, "board-pause")
         page.get_by_label("Reason").fill("Meta answers with errors.")
         page.get_by_role("button", name="Pause").click()
-        expect(page.locator(".messagelist")).to_contain_text("Whatsapp is paused")
+        expect(page.locator(".messagelist")).to_contain_text("WhatsApp is paused")
         card = page.locator("section.card", has=page.locator("#queue-whatsapp"))
         expect(card).to_contain_text("Meta answers with errors.")
         expect(page.locator(".board-warnings")).to_contain_text(f"paused by {officer.name}")
