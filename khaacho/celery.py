@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "khaacho.settings")
 
@@ -19,3 +19,10 @@ def _limit_memory(**_: Any) -> None:
     from khaacho.direct import limit_memory  # noqa: PLC0415 - the application is made before Django's
 
     limit_memory()
+
+
+@worker_process_shutdown.connect
+def _end_process(**_: Any) -> None:
+    from khaacho.origins import end_process  # noqa: PLC0415 - see above
+
+    end_process()

@@ -21,7 +21,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.db import Error, connections
 
-from khaacho import jobs
+from khaacho import jobs, origins
 from khaacho.enums import Queue
 from khaacho.jobs import Claim, Node
 from khaacho.jobs.nodes import REPORT_SECONDS
@@ -254,6 +254,7 @@ def _be_child(order: Order, writing: int) -> None:
     try:
         with os.fdopen(writing, "w") as told:
             code = Child(order, told).work()
+        origins.end_process()
     except BaseException:
         log.exception("direct.child_broke")
     finally:

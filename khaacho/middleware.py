@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from khaacho import cache_budget, logs
+from khaacho import cache_budget, logs, origins
 from khaacho.api import problems
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
@@ -29,18 +30,25 @@ _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
 
 def request_id(get_response: Handler) -> Handler:
-    """Take X-Request-ID when it is harmless, else make one; answer with it and log with it."""
+    """Take X-Request-ID when it is harmless, else make one; answer with it and log with it.
+
+    What the request does below, it does as an origin of its own (khaacho/origins.py).
+    """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         value = given if _SAFE_ID.fullmatch(given) else secrets.token_hex(16)
-        token = logs.request_id.set(value)
+        begun = perf_counter()
+        origin = origins.Origin(request=request)
+        token, outer = logs.request_id.set(value), origins.current.set(origin)
         try:
             with cache_budget.of_request():
                 response = get_response(request)
         finally:
+            origins.current.reset(outer)
             logs.request_id.reset(token)
         response["X-Request-ID"] = value
+        origins.answered(origin, begun, response)
         return response
 
     return middleware

@@ -127,6 +127,10 @@ CACHES = {
 }
 SESSION_ENGINE = "khaacho.cache_sessions"
 
+# Which code issues which statement, and how long routes take: counted in each process (docs/monitoring-sources.md).
+SOURCES = env.bool("SOURCES", True)
+SOURCES_SECONDS = env.float("SOURCES_SECONDS", 60.0)  # between publications; 0: none
+
 JOB_PRIORITY_STEPS = [0, 3, 6]  # of Celery with Redis: urgent, normal, patient
 # Celery carries pointers to jobs and nothing else: no results, no retries, no ETA (docs/jobs.md).
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)

@@ -16,7 +16,7 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         from khaacho import jobs, schedules
         from khaacho.enums import Queue
-        from monitoring import services
+        from monitoring import services, sources
         from monitoring.maintenance import asking
 
         jobs.register(
@@ -46,3 +46,4 @@ class MonitoringConfig(AppConfig):
                 f"reports.{name}", f"monitoring.tasks.{name}_reports", queue=Queue.ORDER_PROCESSING
             )
             schedules.register(schedule, f"reports.{name}", **timing)
+        sources.begin()

@@ -8,7 +8,18 @@ from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
-from monitoring.maintenance.runs import MaintenanceRun as MaintenanceRun
+from monitoring.maintenance.runs import MaintenanceRun
+from monitoring.sources.models import OriginSpan, StatementForm, StatementPlace, StatementSpan
+
+__all__ = [
+    "JobMinute",
+    "MaintenanceRun",
+    "OriginSpan",
+    "Report",
+    "StatementForm",
+    "StatementPlace",
+    "StatementSpan",
+]
 
 ERROR_MAX = 2000
 

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 from psycopg.types.json import Jsonb
 
-from khaacho import logs, sql
+from khaacho import logs, origins, sql
 from khaacho.enums import JobState
 from khaacho.exceptions import JobCancelled, LeaseLost
 from khaacho.jobs import kinds
@@ -123,6 +123,13 @@ def _claim(statement: str, **which: object) -> Claim | None:
 
 def perform(claim: Claim) -> bool:
     """Do a claimed job; return whether it was done. What its function raises is its failure alone."""
+    with origins.of_job(claim.kind) as work:
+        is_done = _attempt(claim)
+        work.outcome = origins.DONE if is_done else origins.FAILED
+    return is_done
+
+
+def _attempt(claim: Claim) -> bool:
     origin = logs.request_id.set(claim.request_id or f"job-{claim.job_id}")
     job = logs.job_id.set(claim.job_id)
     try:

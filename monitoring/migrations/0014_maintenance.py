@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('monitoring', '0002_reports'),
+        ('monitoring', '0014_whatsapp_label'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('monitoring', '0002_reports'),
+        ('monitoring', '0006_session_and_space_views'),
+        ('monitoring', '0011_origin_spans'),
     ]
 
     operations = [

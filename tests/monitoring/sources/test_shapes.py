@@ -1,0 +1,93 @@
+"""A statement has one fingerprint, whether Django or PostgreSQL tells it."""
+
+import pytest
+
+from monitoring.sources.shapes import fingerprint, normalised
+
+SAME = {
+    "an ORM's select": (
+        'SELECT "orders"."id" FROM "orders" WHERE ("orders"."status" = %s AND NOT "orders"."paid") LIMIT 21',
+        'SELECT "orders"."id" FROM "orders" WHERE ("orders"."status" = $1 AND NOT "orders"."paid") LIMIT $2',
+    ),
+    "casts that psycopg puts": (
+        "SELECT 1 FROM t WHERE a > %s AND b = ANY(%s) AND c = %(name)s",
+        "SELECT $1 FROM t WHERE a > $2::timestamptz AND b = ANY($3::int8[]) AND c = $4::jsonb::json",
+    ),
+    "a cast of both": ("SELECT %s::jsonb", "SELECT $1::jsonb::jsonb"),
+    "lists of any length": (
+        "SELECT a FROM t WHERE id IN (%s, %s, %s)",
+        "SELECT a FROM t WHERE id IN ($1, $2 /*, ... */)",
+    ),
+    "rows of any number": (
+        "INSERT INTO t (a, b) VALUES (%s, DEFAULT), (%s, DEFAULT), (%s, DEFAULT)",
+        "INSERT INTO t (a, b) VALUES ($1, DEFAULT)",
+    ),
+    "literals": (
+        "SELECT 'it''s', 1.5e3, -7, E'\\n', true, NULL, interval '1 day' FROM t1",
+        "SELECT $1, $2, $3, $4, $5, $6, interval $7 FROM t1",
+    ),
+    "space, case and needless quotes": (
+        'select  "a"\n from "t"  -- why\n where b = %s;',
+        "SELECT a FROM t WHERE b=$1",
+    ),
+    "a doubled per cent sign": ("SELECT a %% 2 FROM t", "SELECT a % $1 FROM t"),
+    "savepoints": ('SAVEPOINT "s140_x1"', 'SAVEPOINT "s999_x77"'),
+    "released savepoints": ('RELEASE SAVEPOINT "s140_x1"', "RELEASE SAVEPOINT s2"),
+    "savepoints rolled back to": ('ROLLBACK TO SAVEPOINT "s140_x1"', 'ROLLBACK TO SAVEPOINT "b"'),
+    "cursors": (
+        "SELECT a FROM t WHERE b = %s",
+        'DECLARE "_django_curs_139_sync_1" NO SCROLL CURSOR WITH HOLD FOR SELECT a FROM t WHERE b = 5',
+    ),
+    "fetches": ('FETCH FORWARD 100 FROM "c1"', 'FETCH FORWARD 50 FROM "c2"'),
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_same(what):
+    ours, theirs = SAME[what]
+    assert normalised(ours) == normalised(theirs)
+    assert fingerprint(ours) == fingerprint(theirs)
+
+
+DIFFERENT = {
+    "columns": ("SELECT a FROM t", "SELECT b FROM t"),
+    "quoted names with capitals": ('SELECT "A" FROM t', "SELECT a FROM t"),
+    "tests of nothing and of truth": (
+        "SELECT a FROM t WHERE b IS NULL",
+        "SELECT a FROM t WHERE b IS TRUE",
+    ),
+    "a test and its opposite": (
+        "SELECT a FROM t WHERE b IS NOT NULL",
+        "SELECT a FROM t WHERE b IS NULL",
+    ),
+    "names with digits": ("SELECT a FROM t1", "SELECT a FROM t2"),
+    "operators": ("SELECT a FROM t WHERE b -> %s = %s", "SELECT a FROM t WHERE b ->> %s = %s"),
+    "a difference and a negative number": ("SELECT a - 1 FROM t", "SELECT a, -1 FROM t"),
+    "casts of columns": ("SELECT a::text FROM t", "SELECT a::int FROM t"),
+    "savepoints and their release": ("SAVEPOINT a", "RELEASE SAVEPOINT a"),
+}
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_different(what):
+    one, other = DIFFERENT[what]
+    assert fingerprint(one) != fingerprint(other)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM users WHERE phone = '+9779800000001'",
+        "SELECT * FROM users WHERE phone = E'+977\\'9800000001'",
+        "SELECT * FROM users WHERE phone = $$9800000001$$ OR phone = $x$9800000001$x$",
+        "SELECT 9800000001, -9800000001, 9800000001.5",
+    ],
+)
+def test_no_value_is_left(text):
+    assert "980000" not in normalised(text)
+
+
+def test_fits_a_bigint_and_is_never_the_rest():
+    numbers = {fingerprint(f"SELECT a{n}") for n in range(1000)}
+    assert len(numbers) == 1000
+    assert all(-(2**63) <= n < 2**63 and n for n in numbers)
