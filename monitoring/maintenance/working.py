@@ -305,18 +305,20 @@ class _Work:
 
     def end(self, state: str, error: str = "") -> None:
         """Write how it ended, under the job's fence. Raises LeaseLost; a run cancelled meanwhile stays so."""
-        with transaction.atomic():
-            sql.execute(
-                END,
-                {
-                    "state": state,
-                    "error": logs.scrub(error)[:ERROR_MAX],
-                    "log": self._text(),
-                    "result": None if self.result is None else Jsonb(self.result),
-                    "id": self.run.pk,
-                },
-            )
-            jobs.report_progress(self.claim, 100 if state == "done" else 0)
+        values = {
+            "state": state,
+            "error": logs.scrub(error)[:ERROR_MAX],
+            "log": self._text(),
+            "result": None if self.result is None else Jsonb(self.result),
+            "id": self.run.pk,
+        }
+        try:
+            with transaction.atomic():
+                sql.execute(END, values)
+                jobs.report_progress(self.claim, 100 if state == "done" else 0)
+        except LeaseLost:
+            self.keep_log()
+            raise
         log.info("maintenance.ended", extra={"run_id": self.run.pk, "state": state})
 
     def keep_log(self) -> None:
