@@ -47,3 +47,23 @@ class MonitoringConfig(AppConfig):
             )
             schedules.register(schedule, f"reports.{name}", **timing)
         sources.begin()
+        self._watch_the_database()
+
+    def _watch_the_database(self) -> None:
+        from khaacho import jobs, schedules
+        from khaacho.enums import Queue
+
+        jobs.register(
+            "monitoring.take_sample", "monitoring.tasks.take_sample", queue=Queue.CREDIT_SCORE
+        )
+        # A sample says what is now: one that was missed cannot be taken later.
+        schedules.register(
+            "sample of the database",
+            "monitoring.take_sample",
+            every=timedelta(minutes=5),
+            catch_up=timedelta(minutes=4),
+        )
+        jobs.register(
+            "monitoring.keep_history", "monitoring.tasks.keep_history", queue=Queue.CREDIT_SCORE
+        )
+        schedules.register("weeks of samples", "monitoring.keep_history", at=(3, 40))

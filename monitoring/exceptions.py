@@ -25,3 +25,9 @@ class ReportCancelled(KhaachoError):
 
     code = "report_cancelled"
     status = 409
+
+
+class ReleaseMarked(Conflict):
+    """The release is marked at another time already."""
+
+    code = "release_marked"

@@ -8,6 +8,7 @@ from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.enums import OPEN_REPORT_STATES, ReportFormat, ReportKind, ReportState
+from monitoring.history.models import ReleaseMarker
 from monitoring.maintenance.runs import MaintenanceRun
 from monitoring.sources.models import OriginSpan, StatementForm, StatementPlace, StatementSpan
 
@@ -15,6 +16,7 @@ __all__ = [
     "JobMinute",
     "MaintenanceRun",
     "OriginSpan",
+    "ReleaseMarker",
     "Report",
     "StatementForm",
     "StatementPlace",

@@ -8,6 +8,7 @@ from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
 from khaacho.jobs import Claim
 from monitoring import job_minutes, services
+from monitoring.history import partitions, sampling
 from monitoring.invariants import Result, run_invariants
 from monitoring.maintenance import asking, working
 from monitoring.reports import making
@@ -47,6 +48,16 @@ def _report(result: Result) -> None:
 def count_jobs() -> None:
     """Count the jobs that were done since the last time, by the minute."""
     job_minutes.count()
+
+
+def take_sample() -> None:
+    """Store what the database counted in the last five minutes; a slot that has its sample stays as it is."""
+    sampling.take()
+
+
+def keep_history() -> None:
+    """Make weeks of samples ahead, and drop those older than 30 days."""
+    partitions.keep()
 
 
 def make_report(*, claim: Claim, report_id: int) -> None:

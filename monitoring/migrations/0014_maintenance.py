@@ -10,6 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('monitoring', '0014_whatsapp_label'),
+        ('monitoring', '0008_release_markers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
