@@ -268,4 +268,3 @@ def _own() -> set[int]:
     """Return the process number of the connection that this request works on."""
     raw: Any = connection.connection
     return set() if raw is None else {raw.info.backend_pid}
-

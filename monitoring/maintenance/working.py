@@ -261,7 +261,9 @@ class _Work:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._watch, name=f"maintenance-{self.run.pk}", daemon=True)
+        thread = threading.Thread(
+            target=self._watch, name=f"maintenance-{self.run.pk}", daemon=True
+        )
         thread.start()
         try:
             yield

@@ -24,7 +24,13 @@ from monitoring.templatetags import quantities
 
 HOME = "database-maintenance"
 LIMIT = 50
-TONES = {"done": "good", "failed": "bad", "cancelled": "quiet", "running": "warn", "queued": "quiet"}
+TONES = {
+    "done": "good",
+    "failed": "bad",
+    "cancelled": "quiet",
+    "running": "warn",
+    "queued": "quiet",
+}
 STATES = {
     "queued": gettext_lazy("queued"),
     "running": gettext_lazy("running"),
@@ -227,7 +233,9 @@ PAGE = MonitoringPage(
             title=gettext_lazy("Start"),
             read=_start,
             template="monitoring/pages/maintenance_start.html",
-            help=gettext_lazy("There is a page before anything happens. VACUUM FULL is not offered: it locks readers out."),
+            help=gettext_lazy(
+                "There is a page before anything happens. VACUUM FULL is not offered: it locks readers out."
+            ),
         ),
         Panel(
             name="history",

@@ -2,9 +2,32 @@
 
 from django.urls import URLPattern, URLResolver
 
-from monitoring.pages import indexes, missing, overview, query, statements
+from monitoring.pages import (
+    connections,
+    indexes,
+    maintenance,
+    missing,
+    overview,
+    pool,
+    query,
+    space,
+    statements,
+    tables,
+)
 from monitoring.pages.framework import page_urls
 
-PAGES = (overview.PAGE, statements.PAGE, query.PAGE, indexes.PAGE, missing.PAGE)
+PAGES = (
+    overview.PAGE,
+    statements.PAGE,
+    query.PAGE,
+    indexes.PAGE,
+    missing.PAGE,
+    tables.PAGE,
+    connections.PAGE,
+    pool.PAGE,
+    space.PAGE,
+    maintenance.PAGE,
+    maintenance.RUN,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = page_urls(PAGES)

@@ -55,7 +55,10 @@ def _monitor_as(name, *roles):
 
 def end(act, session, actor, *, start=None):
     return act(
-        pid=session.pid, backend_start=start or session.start, reason="It blocks orders.", actor=actor
+        pid=session.pid,
+        backend_start=start or session.start,
+        reason="It blocks orders.",
+        actor=actor,
     )
 
 
