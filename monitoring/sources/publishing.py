@@ -254,7 +254,7 @@ def start() -> None:
 
 def stop() -> None:
     """Publish for the last time; the process ends."""
-    global _publisher
+    global _publisher  # noqa: PLW0603
     publisher, _publisher = _publisher, None
     if publisher is not None:
         publisher.stop()
@@ -262,7 +262,7 @@ def stop() -> None:
 
 def _forget() -> None:
     """A child has no threads but its own, and has told nothing."""
-    global _publisher, _starting
+    global _publisher, _starting  # noqa: PLW0603
     _publisher, _starting = None, threading.Lock()
 
 

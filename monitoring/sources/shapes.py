@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 )
 _SIMPLE = re.compile(r'"([a-z_][a-z0-9_$]*)"')
 _BEFORE_MINUS = frozenset(
-    ["select", "then", "else", "limit", "offset", "and", "or", "when", "in", "between", "by", "return", "values", "where", "having"]
+    "select then else limit offset and or when in between by return values where having".split()
 )
 _TYPE = r"[a-z_]\w*(?:\.\w+)?(?: precision| varying| with(?:out)? time zone)?(?:\(\?\))?(?:\[\])*"
 _CAST = re.compile(rf"\?(?:::{_TYPE})+")
