@@ -140,6 +140,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     )
     return {
         **row,
+        "pid": str(row["pid"] or ""),  # a name, not a number; a prepared transaction has none
         "origin": origin(row["comment"] or ""),
         "tone": "bad" if age >= BAD_SECONDS else "warn" if age >= WARN_SECONDS else "quiet",
         "is_idle": (row["state"] or "").startswith("idle"),

@@ -66,7 +66,10 @@ WHERE n.nspname = %s AND c.relname = %s
 def _running(window: Window) -> Mapping[str, Any]:
     return {
         "runs": _runs("r.state IN ('queued', 'running')"),
-        "others": access.fetch_dicts(PROGRESS, timeout_ms=timeout_ms()),
+        "others": [
+            {**row, "pid": str(row["pid"])}
+            for row in access.fetch_dicts(PROGRESS, timeout_ms=timeout_ms())
+        ],
     }
 
 
@@ -79,6 +82,7 @@ def _runs(where: str, params: Any = ()) -> list[dict[str, Any]]:
     return [
         {
             **row,
+            "pid": str(row["pid"] or ""),
             "kind_name": MaintenanceKind(row["kind"]).label,
             "state_name": STATES[row["state"]],
             "tone": TONES[row["state"]],

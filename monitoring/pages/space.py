@@ -79,7 +79,12 @@ def _sequences(window: Window) -> Mapping[str, Any]:
 
 def _holders(window: Window) -> Mapping[str, Any]:
     rows = access.fetch_dicts(HOLDERS, timeout_ms=timeout_ms())
-    return {"holders": [{**row, "tone": _held(row), "started": _started(row)} for row in rows]}
+    return {
+        "holders": [
+            {**row, "pid": str(row["pid"]), "tone": _held(row), "started": _started(row)}
+            for row in rows
+        ]
+    }
 
 
 def _held(row: Mapping[str, Any]) -> str:

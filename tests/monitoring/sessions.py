@@ -73,7 +73,7 @@ def sessions(*names: str) -> Iterator[list[Session]]:
     opened: list[Session] = []
     try:
         for name in names:
-            opened.append(Session(name))
+            opened.append(Session(name))  # noqa: PERF401 - those opened are closed when the next fails
         yield opened
     finally:
         for each in reversed(opened):
