@@ -106,6 +106,12 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "request_indexadvice": "Can have missing indexes searched for",
         "dismiss_indexadvice": "Can dismiss advice about an index",
     },
+    "monitoring.maintenancerun": {
+        "cancel_session": "Can cancel what a database session runs",
+        "terminate_session": "Can terminate a database session",
+        "start_maintenance": "Can have a table or index maintained",
+        "cancel_maintenance": "Can cancel maintenance",
+    },
 }
 
 _TRADE = (
@@ -165,6 +171,7 @@ _REPORTS = (
     "monitoring.view_report",
     *(f"monitoring.{codename}" for codename in ACTS["monitoring.report"]),
 )
+_MAINTENANCE = tuple(f"monitoring.{codename}" for codename in ACTS["monitoring.maintenancerun"])
 _USERS = tuple(f"khaacho.{codename}" for codename in ACTS["khaacho.user"])
 _QUEUES = (
     "khaacho.view_queuesetting",
@@ -191,6 +198,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *_CLOCK,
         *_REPORTS,
         *_ADVICE,
+        *_MAINTENANCE,
     ),
     "Operations": (
         *_TRADE,
@@ -206,7 +214,15 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Credit": (*_TRADE, *_DESK, *_ALERTS, *_STANDING, *_CREDIT, *_REPORTS),
     "Catalogue": ("vendors.view_*", "credit.view_retailer", *_CATALOGUE),
     "Support": (*_TRADE, *_DESK, "monitoring.view_report"),
-    "Database": (*_DESK, *_ALERTS, *_CLOCK, "monitoring.view_*", *_QUEUES, *_ADVICE),
+    "Database": (
+        *_DESK,
+        *_ALERTS,
+        *_CLOCK,
+        "monitoring.view_*",
+        *_QUEUES,
+        *_ADVICE,
+        *_MAINTENANCE,
+    ),
 }
 
 

@@ -17,6 +17,7 @@ class MonitoringConfig(AppConfig):
         from khaacho import jobs, schedules
         from khaacho.enums import Queue
         from monitoring import services, sources
+        from monitoring.maintenance import asking
 
         jobs.register(
             "monitoring.reconcile",
@@ -41,6 +42,9 @@ class MonitoringConfig(AppConfig):
             "monitoring.advise_indexes", "monitoring.tasks.advise_indexes", queue=Queue.REPORTS
         )
         schedules.register("missing indexes", "monitoring.advise_indexes", at=(3, 30))
+        jobs.register(
+            asking.WORK, "monitoring.tasks.maintain", queue=Queue.REPORTS, atomic=False
+        )
         for name, schedule, timing in REPORTS_BY_THE_CLOCK:
             jobs.register(
                 f"reports.{name}", f"monitoring.tasks.{name}_reports", queue=Queue.ORDER_PROCESSING

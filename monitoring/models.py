@@ -9,12 +9,14 @@ from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.enums import OPEN_REPORT_STATES, AdviceState, ReportFormat, ReportKind, ReportState
 from monitoring.history.models import ReleaseMarker
+from monitoring.maintenance.runs import MaintenanceRun
 from monitoring.sources.models import OriginSpan, StatementForm, StatementPlace, StatementSpan
 from monitoring.view_models import IndexUsage, MissingIndex, SlowQuery, TableBloat
 
 __all__ = [
     "IndexUsage",
     "JobMinute",
+    "MaintenanceRun",
     "MissingIndex",
     "OriginSpan",
     "ReleaseMarker",

@@ -11,6 +11,7 @@ from monitoring import job_minutes, services
 from monitoring.advice import advisor, keeping
 from monitoring.history import partitions, sampling
 from monitoring.invariants import Result, run_invariants
+from monitoring.maintenance import asking, working
 from monitoring.reports import making
 
 # More accounts than this at once is a fault of the system, not of accounts: people decide.
@@ -68,8 +69,13 @@ def make_monthly_reports() -> None:
     services.make_monthly(today=timezone.localdate())
 
 
+def maintain(*, claim: Claim, run_id: int) -> None:
+    working.maintain(claim, run_id)
+
+
 def close_abandoned_reports() -> None:
     services.close_abandoned()
+    asking.close_abandoned()
 
 
 def forget_expired_reports() -> None:

@@ -2,9 +2,34 @@
 
 from django.urls import URLPattern, URLResolver
 
-from monitoring.pages import indexes, missing, overview, query, routes, statements
+from monitoring.pages import (
+    connections,
+    indexes,
+    maintenance,
+    missing,
+    overview,
+    pool,
+    query,
+    routes,
+    space,
+    statements,
+    tables,
+)
 from monitoring.pages.framework import page_urls
 
-PAGES = (overview.PAGE, statements.PAGE, query.PAGE, routes.PAGE, indexes.PAGE, missing.PAGE)
+PAGES = (
+    overview.PAGE,
+    statements.PAGE,
+    query.PAGE,
+    routes.PAGE,
+    indexes.PAGE,
+    missing.PAGE,
+    tables.PAGE,
+    connections.PAGE,
+    pool.PAGE,
+    space.PAGE,
+    maintenance.PAGE,
+    maintenance.RUN,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = page_urls(PAGES)
