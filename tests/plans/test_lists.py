@@ -82,6 +82,7 @@ ADMINS = [
     django_admin.site.get_model_admin(model)
     for label in ("khaacho", "vendors", "credit", "orders", "payments", "whatsapp", "monitoring")
     for model in apps.get_app_config(label).get_models()
+    if model._meta.managed  # the others are views over PostgreSQL's statistics
 ]
 SESSION_AND_USER = 2
 MOST = 8

@@ -1,5 +1,6 @@
 """The views as staff and machines meet them: lists that are read once, pages, problem documents."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -126,7 +127,7 @@ def test_machines_sort_and_turn_pages():
     assert first["Cache-Control"] == "no-store"
     assert 'rel="next"' in first["Link"]
     row = first.json()["data"][0]
-    assert row["dead_tuple_percent"] == "0.00"
+    assert re.fullmatch(r"\d{1,3}\.\d\d", row["dead_tuple_percent"])
     assert isinstance(row["total_size"], int)
 
 

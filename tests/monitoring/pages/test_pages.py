@@ -119,7 +119,7 @@ def test_statements_of_the_range_come_from_its_samples(keeper, probe):
     [row] = [
         words(row) for row in re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL) if "FROM probe" in row
     ]
-    assert re.search(r" ms 3 0 ", row)
+    assert re.search(r" ms 3 1 ", row)
     detail = panels(body(keeper, f"/admin/database/statements/{queryid(PLAIN)}/?range=1h"))
     assert "on average over 3 calls of this range" in words(detail["timeline"])
     assert detail["timeline"].count("<figure") == 3
