@@ -42,9 +42,7 @@ class MonitoringConfig(AppConfig):
             "monitoring.advise_indexes", "monitoring.tasks.advise_indexes", queue=Queue.REPORTS
         )
         schedules.register("missing indexes", "monitoring.advise_indexes", at=(3, 30))
-        jobs.register(
-            asking.WORK, "monitoring.tasks.maintain", queue=Queue.REPORTS, atomic=False
-        )
+        jobs.register(asking.WORK, "monitoring.tasks.maintain", queue=Queue.REPORTS, atomic=False)
         for name, schedule, timing in REPORTS_BY_THE_CLOCK:
             jobs.register(
                 f"reports.{name}", f"monitoring.tasks.{name}_reports", queue=Queue.ORDER_PROCESSING

@@ -120,7 +120,7 @@ def find(pid: int) -> Session:
     if not rows:
         raise SessionGone
     *values, blocked = rows[0]
-    return Session(*values, tuple(blocked))
+    return Session(*[*values, tuple(blocked)])
 
 
 def matching(pid: int, backend_start: datetime) -> Session:

@@ -149,7 +149,7 @@ class _Work:
         statement = self._statement(raw, target)
         self.lines.append(statement)
         try:
-            cursor = raw.execute(statement)  # type: ignore[call-overload] # of a constant and a quoted name
+            cursor = raw.execute(statement)  # of a constant and a quoted name
             if cursor.description is not None:
                 row = cursor.fetchone()
                 self.result = json.loads(row[0]) if row else {}

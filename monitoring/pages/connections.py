@@ -113,7 +113,7 @@ def _waiting(rows: Sequence[Mapping[str, Any]]) -> int:
 def _nested(rows: Sequence[Mapping[str, Any]]) -> list[Node]:
     """Return the roots; `rows` stand in the order of their paths, a parent before its children."""
     nodes: dict[tuple[int, ...], Node] = {}
-    roots = []
+    roots: list[Node] = []
     for row in rows:
         place = tuple(row["path"])
         node = nodes[place] = Node(row)
@@ -193,10 +193,10 @@ def _end(act: Callable[..., Ended]) -> Callable[[Session, dict[str, Any], Actor]
 VERBS = {
     "cancel": Verb(
         name="cancel_session",
-        label=gettext_lazy("Cancel its statement"),
+        label="Cancel its statement",
         permission="monitoring.cancel_session",
         run=_end(blocking.cancel_session),
-        effect=gettext_lazy(
+        effect=(
             "The statement that this session runs is stopped, and its transaction fails: what it changed is"
             " undone, its locks are free. The session itself lives on."
         ),
@@ -205,10 +205,10 @@ VERBS = {
     ),
     "terminate": Verb(
         name="terminate_session",
-        label=gettext_lazy("Terminate the session"),
+        label="Terminate the session",
         permission="monitoring.terminate_session",
         run=_end(blocking.terminate_session),
-        effect=gettext_lazy(
+        effect=(
             "The session is ended: what it has not committed is undone, its locks are free, and the program"
             " that uses it gets an error."
         ),

@@ -72,8 +72,9 @@ def addresses() -> Iterator[str]:
     for model, shown in admin.site._registry.items():
         yield list_of(model)
         record = model.objects.order_by("-pk").first()
-        assert record is not None, model
-        yield page_of(record)
+        assert record is not None or not model._meta.managed, model
+        if record is not None:
+            yield page_of(record)
         if type(shown).has_add_permission is not _never_added:
             yield f"{list_of(model)}add/"
         for verb in getattr(shown, "list_verbs", ()):

@@ -1,7 +1,7 @@
 """A day's trade with at least one row of everything that the admin shows."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +24,19 @@ from khaacho.models import (
 from khaacho.rollback import run_after_rollback
 from monitoring import services as monitoring
 from monitoring.enums import ReportFormat, ReportKind
-from monitoring.models import AdviceRun, IndexAdvice, JobMinute, ReleaseMarker, Report
+from monitoring.maintenance.kinds import MaintenanceKind, MaintenanceState
+from monitoring.models import (
+    AdviceRun,
+    IndexAdvice,
+    JobMinute,
+    MaintenanceRun,
+    OriginSpan,
+    ReleaseMarker,
+    Report,
+    StatementForm,
+    StatementPlace,
+    StatementSpan,
+)
 from orders.models import FiscalYear, Order, OrderRefusal
 from payments import scores
 from payments import services as payments
@@ -147,6 +159,7 @@ def _machinery(number: int, user_id: int) -> None:
     )
     ReleaseMarker.objects.create(name=f"v{number}", released_at=moment)
     make_advice(number)
+    _watched(number, moment)
     AdviceRun.objects.create(
         planned=1, candidates=1, found=1, seconds=1, is_verified=True, is_complete=True
     )
@@ -163,6 +176,46 @@ def _machinery(number: int, user_id: int) -> None:
     year = FiscalYear.objects.order_by("starts_on").first()
     FiscalYear.objects.create(
         name=f"{1900 + number}/x"[:7], starts_on=year.starts_on - timedelta(days=400 + number)
+    )
+
+
+def _watched(number: int, moment: datetime) -> None:
+    """What processes publish about their statements, and a table that was maintained."""
+    origin = {"kind": "route", "name": f"route-{number}", "method": "GET"}
+    StatementForm.objects.create(fingerprint=number, form="SELECT ?", seen_at=moment)
+    StatementPlace.objects.create(
+        fingerprint=number,
+        file="orders/selectors.py",
+        line=1,
+        function="orders",
+        samples=1,
+        seen_at=moment,
+        **origin,
+    )
+    StatementSpan.objects.create(
+        since=moment,
+        fingerprint=number,
+        calls=1,
+        errors=0,
+        microseconds=1,
+        buckets={"1": 1},
+        **origin,
+    )
+    OriginSpan.objects.create(
+        since=moment,
+        outcome="2xx",
+        ended=1,
+        microseconds=1,
+        statements=1,
+        database_microseconds=1,
+        buckets={"1": 1},
+        **origin,
+    )
+    MaintenanceRun.objects.create(
+        kind=MaintenanceKind.ANALYZE,
+        target="orders",
+        state=MaintenanceState.DONE,
+        finished_at=moment,
     )
 
 

@@ -7,7 +7,7 @@ dropped at the next start.
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 
 from bench import scale
@@ -40,7 +40,7 @@ def big_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
         flush()
         plain = connection.settings_dict["NAME"]
         name = f"{plain}_plans"
-        connection.close()  # a database with a session cannot be copied
+        connections.close_all()  # a database with a session cannot be copied
         _drop(name)
         try:
             with connection._nodb_cursor() as cursor:

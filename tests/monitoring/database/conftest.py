@@ -19,7 +19,7 @@ def server(django_db_setup: None) -> Server:
 @pytest.fixture(scope="session")
 def template(server: Server) -> Iterator[str]:
     """Give a migrated database that nobody is in, to be copied."""
-    name = "views_template"
+    name = f"{connection.settings_dict['NAME']}_views"
     with server.connect("postgres") as session:
         session.execute(f"DROP DATABASE IF EXISTS {name}")
         session.execute(f"CREATE DATABASE {name}")
@@ -32,7 +32,7 @@ def template(server: Server) -> Iterator[str]:
 @pytest.fixture
 def database(server: Server, template: str) -> Iterator[str]:
     """Give a migrated database of this test's own."""
-    name = "views_own"
+    name = f"{template}_own"
     with server.connect("postgres") as session:
         session.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         session.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
