@@ -61,7 +61,7 @@ ORDER BY xact_start LIMIT %(limit)s
 """
 COUNTED = """
 SELECT datname, usename, application_name, state, sum(connections)::int AS connections,
-    extract(epoch FROM max(longest_in_state))::float8 AS longest_seconds
+    greatest(0, extract(epoch FROM max(longest_in_state)))::float8 AS longest_seconds
 FROM monitor.connections GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2, 3, 4 LIMIT 100
 """
 PLACES = """
@@ -272,7 +272,6 @@ def _facts(session: Session) -> list[tuple[str, str]]:
         (_("State"), session.state),
         (_("Transaction open for"), "–" if age is None else duration(max(0, age))),
         (_("Blocks"), _("sessions %s") % blocked if blocked else _("nobody at this moment")),
-        (_("Runs, or ran last"), "" if session.query else "–"),
     ]
 
 
