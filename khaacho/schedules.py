@@ -74,14 +74,18 @@ def register(
     """Make a schedule known; called from AppConfig.ready(). One schedule per kind: slots are the kind's.
 
     After a downtime the last slot that was missed is run. Where late work would be wrong, `catch_up`
-    is by how much it may be late: a slot older than that is skipped.
-    Raises ValueError for a second schedule of a kind, a name over 80 characters or a part of a second.
+    is by how much it may be late: a slot older than that is skipped. Of an interval it is at least the
+    interval, since beat ticks anywhere within a slot.
+    Raises ValueError for a second schedule of a kind, a name over 80 characters, a part of a second, or
+    a `catch_up` shorter than the interval.
     """
     new = Schedule(name, kind, every, at, weekday, day, catch_up)
     if any(other.kind == kind and other != new for other in _schedules.values()):
         raise ValueError(f"a second schedule of {kind}: {name}")
     if len(name) > jobs.NAME_MAX or every < timedelta(seconds=1) or every.microseconds:
         raise ValueError(f"no valid schedule: {new}")
+    if at is None and catch_up is not None and catch_up < every:
+        raise ValueError(f"beats that tick late in a slot would always skip it: {new}")
     if _schedules.setdefault(name, new) != new:
         raise ValueError(f"two schedules are called {name}")
 

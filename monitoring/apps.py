@@ -54,6 +54,7 @@ class MonitoringConfig(AppConfig):
     def _watch_the_database(self) -> None:
         from khaacho import jobs, schedules
         from khaacho.enums import Queue
+        from monitoring.history import sampling
 
         jobs.register(
             "monitoring.take_sample", "monitoring.tasks.take_sample", queue=Queue.CREDIT_SCORE
@@ -62,8 +63,8 @@ class MonitoringConfig(AppConfig):
         schedules.register(
             "sample of the database",
             "monitoring.take_sample",
-            every=timedelta(minutes=5),
-            catch_up=timedelta(minutes=4),
+            every=sampling.EVERY,
+            catch_up=sampling.EVERY,  # beat ticks somewhere in the slot; what is older is not sampled late
         )
         jobs.register(
             "monitoring.keep_history", "monitoring.tasks.keep_history", queue=Queue.CREDIT_SCORE

@@ -263,6 +263,13 @@ def test_a_missed_slot_is_caught_up_where_that_makes_sense(catch_up, minutes, ru
     assert [r.message for r in caplog.records] == ([] if runs else ["schedule.skipped"])
 
 
+def test_an_interval_that_beat_might_always_miss_is_refused():
+    every = timedelta(minutes=5)
+    with pytest.raises(ValueError, match="would always skip it"):
+        schedules.register("notes", "test.note", every=every, catch_up=timedelta(minutes=4))
+    schedules.register("notes", "test.note", every=every, catch_up=every)
+
+
 @pytest.mark.django_db
 def test_a_skipped_slot_does_not_hold_up_the_next(monkeypatch):
     late = minutes_late(180)

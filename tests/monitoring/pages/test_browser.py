@@ -5,10 +5,13 @@ import random
 
 import pytest
 from django.db import connection, connections
+from django.urls import reverse
 
 from khaacho import sql
 from khaacho.models import User
 from monitoring.history.models import ReleaseMarker
+from monitoring.maintenance.kinds import MaintenanceKind, MaintenanceState
+from monitoring.models import MaintenanceRun
 from tests.admin.browser import chromium, keep
 from tests.admin.test_browser import officer, sign_in  # noqa: F401 - fixtures
 from tests.admin.test_crawl import NARROW, WIDE, barriers, faults_of, overflow
@@ -80,6 +83,13 @@ def day_of_samples(officer: User) -> int:  # noqa: F811 - the fixture
 def test_pages_are_quiet_and_open_to_all(live_server, officer: User, day_of_samples: int):  # noqa: F811
     addresses = {page.name: f"/admin/database/{page.path}" for page in MENU}
     addresses["query"] = f"/admin/database/statements/{day_of_samples}/"
+    run = MaintenanceRun.objects.create(
+        kind=MaintenanceKind.ANALYZE,
+        target="orders",
+        state=MaintenanceState.DONE,
+        finished_at=now(),
+    )
+    addresses["run"] = reverse("database-run", args=[run.pk])
     assert len(addresses) == len(PAGES)
     troubles: list[str] = []
     with chromium(live_server.url) as page:
