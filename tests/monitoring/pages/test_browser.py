@@ -89,7 +89,7 @@ def test_pages_are_quiet_and_open_to_all(live_server, officer: User, day_of_samp
         state=MaintenanceState.DONE,
         finished_at=now(),
     )
-    addresses["run"] = reverse("database-run", args=[run.pk])
+    addresses["run"] = reverse("database-maintenance-run", args=[run.pk])
     assert len(addresses) == len(PAGES)
     troubles: list[str] = []
     with chromium(live_server.url) as page:
