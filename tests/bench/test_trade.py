@@ -28,9 +28,7 @@ def test_breaks_no_invariant(trade: Path) -> None:
 
 
 def test_shows_every_state(trade: Path) -> None:
-    # Whether an order is just accepted, and not packed yet, is a matter of the hour.
-    seen = set(Order.objects.values_list("status", flat=True)) | {OrderStatus.ACCEPTED}
-    assert seen == set(OrderStatus)
+    assert set(Order.objects.values_list("status", flat=True)) == set(OrderStatus)
     assert set(Order.objects.values_list("payment_status", flat=True)) >= {
         PaymentStatus.PENDING,
         PaymentStatus.PAID,
@@ -225,7 +223,7 @@ def test_business_goes_on_from_here(trade: Path) -> None:
     for pk, status in open_orders:
         verbs[OrderStatus(status)](pk)
 
-    assert {status for _, status in open_orders} | {s.ACCEPTED} == set(verbs)
+    assert {status for _, status in open_orders} == set(verbs)
     assert [(r.invariant.name, r.examples) for r in run_invariants() if r.violations] == []
 
 

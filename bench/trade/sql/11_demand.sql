@@ -1,6 +1,7 @@
 -- When an order is placed, by whom, from whom: growing from three to five quarters of the mean, quiet on
 -- Saturdays, mornings busier; and some orders of the last hour and a half, so that every state is there
--- whenever the trade is loaded.
+-- whenever the trade is loaded: of four of these the vendor has done so many steps already (`done`:
+-- accepted, packed, dispatched, out for delivery), the others wait for an answer.
 CREATE TEMP TABLE plan_demand ON COMMIT DROP AS
 WITH day AS (
     SELECT d.day::date AS day, pg_temp.kathmandu_day(w.loaded_at) AS today,
@@ -11,13 +12,14 @@ WITH day AS (
     CROSS JOIN LATERAL (SELECT pg_temp.kathmandu_day(t.at) AS day) d
 ), drawn AS (
     SELECT draw, pg_temp.at_work(13 * ((day - date '2020-01-01') + pg_temp.chance('hour', draw) ^ 1.4))
-        + pg_temp.chance('second', draw) * interval '1 second' AS placed_at, false AS is_fresh
+        + pg_temp.chance('second', draw) * interval '1 second' AS placed_at, false AS is_fresh, 0 AS done
     FROM day
     CROSS JOIN LATERAL generate_series(1, round(mean * (0.85 + 0.3 * pg_temp.chance('day', day - date '2020-01-01')))::int) i
     CROSS JOIN LATERAL (SELECT (day - date '2020-01-01')::bigint * 10000000 + i AS draw) k
     UNION ALL
-    SELECT -i, w.loaded_at - (CASE WHEN i <= 3 THEN 8 * i ELSE 90 + 5300 * pg_temp.chance('fresh', i) END)
-        * interval '1 second', true
+    SELECT -i, w.loaded_at - (CASE WHEN i <= 3 THEN 8 * i WHEN i <= 7 THEN 1800 + i
+            ELSE 90 + 5300 * pg_temp.chance('fresh', i) END) * interval '1 second', true,
+        CASE WHEN i BETWEEN 4 AND 7 THEN i - 3 ELSE 0 END
     FROM plan_world w CROSS JOIN LATERAL generate_series(1, greatest(10, w.orders_per_day / 5)) i
 ), trading AS (
     SELECT array_agg(retailer_id ORDER BY busy) AS retailer_ids, array_agg(bound ORDER BY busy) AS bounds
@@ -26,7 +28,7 @@ WITH day AS (
         FROM (SELECT *, row_number() OVER (ORDER BY demand DESC, n) AS busy FROM plan_shop WHERE NOT is_new) s
     ) bounded
 )
-SELECT d.draw, d.placed_at, d.is_fresh, s.n AS shop, s.retailer_id, s.user_id, s.payer, s.order_value, s.credit_limit,
+SELECT d.draw, d.placed_at, d.is_fresh, d.done, s.n AS shop, s.retailer_id, s.user_id, s.payer, s.order_value, s.credit_limit,
     v.vendor_id, s.n::bigint * 100000 + v.n AS pair, h.vendor_ids[cardinality(h.vendor_ids)] AS spare_vendor_id
 FROM drawn d
 CROSS JOIN plan_world w

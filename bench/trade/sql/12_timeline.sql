@@ -1,13 +1,13 @@
 -- What happens to each order and when, as if it had all the time in the world; what lies after
--- `loaded_at` has not happened yet. Fresh orders wait for their vendor's answer.
+-- `loaded_at` has not happened yet. Fresh orders wait for what comes after the steps that are done.
 CREATE TEMP TABLE plan_order ON COMMIT DROP AS
 WITH answered AS (
     SELECT d.*, d.placed_at + (25 + 60 * pg_temp.chance('routed', d.draw)) * interval '1 second' AS routed_at
     FROM plan_demand d
 ), accepted AS (
-    SELECT a.*, CASE WHEN is_fresh THEN 'infinity'
+    SELECT a.*, CASE WHEN done >= 1 THEN w.loaded_at - interval '20 minutes' WHEN is_fresh THEN 'infinity'
         ELSE routed_at + (3 + 105 * pg_temp.chance('accepted', draw) ^ 2.5) * interval '1 minute' END AS accepted_at
-    FROM answered a
+    FROM answered a CROSS JOIN plan_world w
 ), worked AS (
     SELECT a.*, packing, packing + 1 + 7 * pg_temp.chance('dispatched', draw) AS dispatched
     FROM accepted a
@@ -18,13 +18,16 @@ WITH answered AS (
         dispatched + 4.1 + 8 * pg_temp.chance('delivered', draw) ^ 1.5 AS delivered
     FROM worked w
 ), timed AS (
-    SELECT d.*, coalesce(pg_temp.at_work(packing), 'infinity') AS packed_at,
-        coalesce(pg_temp.at_work(dispatched), 'infinity') AS dispatched_at,
-        coalesce(pg_temp.at_work(out), 'infinity') AS out_for_delivery_at,
+    SELECT d.*, CASE WHEN done >= 2 THEN w.loaded_at - interval '15 minutes'
+            ELSE coalesce(pg_temp.at_work(packing), 'infinity') END AS packed_at,
+        CASE WHEN done >= 3 THEN w.loaded_at - interval '10 minutes'
+            ELSE coalesce(pg_temp.at_work(dispatched), 'infinity') END AS dispatched_at,
+        CASE WHEN done >= 4 THEN w.loaded_at - interval '5 minutes'
+            ELSE coalesce(pg_temp.at_work(out), 'infinity') END AS out_for_delivery_at,
         coalesce(pg_temp.at_work(delivered), 'infinity') AS delivered_at,
         coalesce(pg_temp.at_work(delivered + 1 + 37 * pg_temp.chance('completed', draw) ^ 1.5), 'infinity') AS completed_at,
         CASE WHEN is_fresh THEN 1 ELSE pg_temp.chance('cancelled', draw) END AS cancels
-    FROM driven d
+    FROM driven d CROSS JOIN plan_world w
 ), ended AS (
     -- 6 of 100 are cancelled: before an answer, after it, while packing or on the road
     SELECT t.*, CASE
