@@ -5,6 +5,7 @@ measured, and the difference of the medians is shown: in microseconds a query an
 """
 
 import os
+import secrets
 import statistics
 import sys
 from collections.abc import Callable
@@ -50,8 +51,8 @@ def of_queries() -> tuple[float, float, float]:
     """Compare a query on a watched connection with one on the same, unwatched."""
     from django.db import connection  # noqa: PLC0415 - after django.setup()
 
-    from khaacho import origins, sql  # noqa: PLC0415
-    from monitoring.sources import wrapper  # noqa: PLC0415
+    from khaacho import origins, sql  # noqa: PLC0415 - likewise
+    from monitoring.sources import wrapper  # noqa: PLC0415 - likewise
 
     connection.ensure_connection()
     origins.current.set(origins.Origin(("route", "orders", "GET")))
@@ -73,7 +74,7 @@ def of_queries() -> tuple[float, float, float]:
 def of_counting() -> tuple[float, float, float]:
     """Compare the wrapper around nothing with nothing: no server's noise."""
     from monitoring.sources import wrapper  # noqa: PLC0415 - after django.setup()
-    from monitoring.sources.recorder import recorder  # noqa: PLC0415
+    from monitoring.sources.recorder import recorder  # noqa: PLC0415 - likewise
 
     def execute(*_: Any) -> None:
         return None
@@ -93,12 +94,10 @@ def of_counting() -> tuple[float, float, float]:
 
 def of_requests() -> tuple[float, float, float]:
     """Compare a request through the middleware that has an origin with one through it without."""
-    import secrets  # noqa: PLC0415
-
     from django.http import HttpRequest, HttpResponse  # noqa: PLC0415 - after django.setup()
-    from django.urls import ResolverMatch  # noqa: PLC0415
+    from django.urls import ResolverMatch  # noqa: PLC0415 - likewise
 
-    from khaacho import cache_budget, logs, middleware  # noqa: PLC0415
+    from khaacho import cache_budget, logs, middleware  # noqa: PLC0415 - likewise
 
     match = ResolverMatch(lambda: None, (), {}, "orders")
 

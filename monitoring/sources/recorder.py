@@ -114,6 +114,7 @@ class Recorder:
             counts.calls += 1
             counts.errors += failed
             counts.seconds += seconds
+            # bucket(seconds) without the call: this is run for every query
             number = math.ceil(math.log(seconds * 1e6) * PER_LOG) if seconds > 1e-6 else 0
             buckets = counts.buckets
             buckets[number] = buckets.get(number, 0) + 1

@@ -81,6 +81,11 @@ def test_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert command_line.main(["play", "--logins", str(logins), "--base-url", "http://[::2]"]) == 1
     assert "this machine alone" in " ".join(capsys.readouterr().out.split())
 
+    assert command_line.main(["play", "--logins", str(logins)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "has no logins: operator, retailers, vendors." in said
+    assert "make demo FRESH=1" in said
+
 
 @dataclass(frozen=True)
 class Demo:

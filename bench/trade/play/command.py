@@ -64,6 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"[red]{said}")
         return 1
     try:
+        if lacking := {"operator", "retailers", "vendors"} - set(logins):
+            console.print(f"[red]{arguments.logins} has no logins: {', '.join(sorted(lacking))}.")
+            console.print("The trade was loaded elsewhere; begin anew with make demo FRESH=1.")
+            return 1
         return _Player(site, logins, arguments, console).play()
     except (Unexpected, httpx.HTTPError) as error:
         console.print(f"[red]The day was interrupted: {error}")
