@@ -273,8 +273,11 @@ class _Work:
 
     def _watch(self) -> None:
         try:
-            while self.over is None and not self.ended.wait(LOOK_EVERY):
-                self._look()
+            while not self.ended.wait(LOOK_EVERY):
+                if self.over is None:
+                    self._look()
+                if self.over is not None:
+                    self._stop()
         finally:
             connections.close_all()
 
@@ -284,11 +287,17 @@ class _Work:
                 self._show()
         except (Over, LeaseLost) as over:
             self.over = over
-            if self.raw is not None:
-                self.raw.cancel_safe(timeout=STOP_SECONDS)
         except Error:  # the connection broke: the fence still guards what is written
             log.warning("maintenance.watch_failed", exc_info=True)
             connections.close_all()
+
+    def _stop(self) -> None:
+        """Ask the server to cancel the statement; asked again until it has ended."""
+        assert self.raw is not None
+        try:
+            self.raw.cancel_safe(timeout=STOP_SECONDS)
+        except psycopg.Error:
+            log.warning("maintenance.not_cancelled", exc_info=True)
 
     def _show(self) -> None:
         assert self.raw is not None
