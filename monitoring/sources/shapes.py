@@ -4,7 +4,7 @@
     == fingerprint('SELECT "t"."a" FROM "t" WHERE "t"."id" IN ($1, $2) LIMIT $3')
 
 Both texts are brought to one form: placeholders and literals become `?`, with the casts that psycopg puts
-behind a value; lists of them become one; case, whitespace, comments and needless quotes go. No value of
+behind a value; lists of them become one; IN of a single value is =, as it is to PostgreSQL; case, whitespace, comments and needless quotes go. No value of
 a person's is left in it. Names of savepoints and cursors, which are new each time, go too.
 """
 
@@ -12,6 +12,7 @@ import re
 from hashlib import blake2b
 
 LONGEST = 200_000  # characters that are read
+MORE = "/*, ... */"  # PostgreSQL 18 keeps the first value of a list, and this for the others
 OTHER = 0  # the fingerprint of what was too much to be told apart
 
 _TOKEN = re.compile(
@@ -50,6 +51,7 @@ _BEFORE_MINUS = frozenset(
 _TYPE = r"[a-z_]\w*(?:\.\w+)?(?: precision| varying| with(?:out)? time zone)?(?:\(\?\))?(?:\[\])*"
 _CAST = re.compile(rf"\?(?:::{_TYPE})+")
 _LIST = re.compile(r"\((?:\?|default)(?:,(?:\?|default))+\)|\(default\)")
+_IN_ONE = re.compile(r" (not )?in\(\?\)(?=(\w?))")
 _ROWS = re.compile(r"(\([^()]*\))(?:,\1)+")
 _NEW_NAMES = (
     (re.compile(r"^((?:release |rollback to )?savepoint) .*"), r"\1 ?"),
@@ -64,6 +66,8 @@ def normalised(text: str) -> str:
     for token in _TOKEN.finditer(text[:LONGEST]):
         kind, found = token.lastgroup, token[0]
         if kind == "gap":
+            if found == MORE:
+                out += ",", "?"
             continue
         if kind == "value" or kind == "tag":
             if out and out[-1] == "-" and (len(out) == 1 or _is_open(out[-2])):
@@ -103,6 +107,10 @@ def _is_open(token: str) -> bool:
     return token in _BEFORE_MINUS or not (token[-1].isalnum() or token[-1] in '_")?]')
 
 
+def _equal(found: re.Match[str]) -> str:
+    return f"{'<>' if found[1] else '='}?{' ' if found[2] else ''}"
+
+
 def _joined(out: list[str]) -> str:
     """Put spaces between words alone, and make one of what is repeated."""
     parts: list[str] = []
@@ -112,7 +120,8 @@ def _joined(out: list[str]) -> str:
         parts.append(f" {token}" if is_word and is_after_word else token)
         is_after_word = is_word
     form = "".join(parts).rstrip(";")
-    form = _ROWS.sub(r"\1", _LIST.sub("(?)", _CAST.sub("?", form)))
+    form = _IN_ONE.sub(_equal, _CAST.sub("?", form))
+    form = _ROWS.sub(r"\1", _LIST.sub("(?)", form))
     for pattern, put in _NEW_NAMES:
         form = pattern.sub(put, form)
     return form

@@ -16,7 +16,19 @@ SAME = {
     "a cast of both": ("SELECT %s::jsonb", "SELECT $1::jsonb::jsonb"),
     "lists of any length": (
         "SELECT a FROM t WHERE id IN (%s, %s, %s)",
-        "SELECT a FROM t WHERE id IN ($1, $2 /*, ... */)",
+        "SELECT a FROM t WHERE id IN ($1, $2)",
+    ),
+    "lists as PostgreSQL 18 keeps them": (
+        "SELECT a FROM t WHERE id IN (%s, %s, %s)",
+        "SELECT a FROM t WHERE id IN ($1 /*, ... */)",
+    ),
+    "a list of one": (
+        "SELECT a FROM t WHERE t.id IN (%s) ORDER BY a",
+        "SELECT a FROM t WHERE t.id = $1 ORDER BY a",
+    ),
+    "not in a list of one": (
+        "SELECT a FROM t WHERE (id NOT IN (%s::int) AND b)",
+        "SELECT a FROM t WHERE (id <> $1 AND b)",
     ),
     "rows of any number": (
         "INSERT INTO t (a, b) VALUES (%s, DEFAULT), (%s, DEFAULT), (%s, DEFAULT)",
@@ -51,6 +63,10 @@ def test_same(what):
 
 
 DIFFERENT = {
+    "a list of one and of two": (
+        "SELECT a FROM t WHERE id IN (%s)",
+        "SELECT a FROM t WHERE id IN (%s, %s)",
+    ),
     "columns": ("SELECT a FROM t", "SELECT b FROM t"),
     "quoted names with capitals": ('SELECT "A" FROM t', "SELECT a FROM t"),
     "tests of nothing and of truth": (
