@@ -163,11 +163,17 @@ NO_DUPLICATE_INDEXES = "DROP VIEW monitor.duplicate_indexes;"
 
 # Estimated from what the planner knows: rows × (header, null bitmap, data with alignment, pointer) in
 # pages of the fill factor, against relpages, both as of the same VACUUM or ANALYZE. No table is read.
-# After a column of variable width the next one is shifted by half its alignment on average.
+# After a column of variable width the next one is shifted by half its alignment on average. Sizes and
+# the planner's statistics are computed once: their numbers are guessed so badly that a join in loops
+# would compute them for each column.
 TABLE_BLOAT_STATS = """
 CREATE VIEW table_bloat_stats AS
 WITH page AS (
     SELECT current_setting('block_size')::bigint AS bytes
+), size AS MATERIALIZED (
+    SELECT * FROM monitor.relation_sizes
+), statistic AS MATERIALIZED (
+    SELECT schemaname, tablename, attname, null_frac, avg_width FROM pg_stats WHERE NOT inherited
 ), col AS (
     SELECT a.attrelid, a.attname, s.attname IS NOT NULL AS is_known, s.null_frac, s.avg_width,
         CASE a.attalign WHEN 'd' THEN 8 WHEN 'i' THEN 4 WHEN 's' THEN 2 ELSE 1 END AS alignment,
@@ -177,8 +183,8 @@ WITH page AS (
     JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
     JOIN pg_namespace n ON n.oid = c.relnamespace
         AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-    LEFT JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname
-        AND s.attname = a.attname AND NOT s.inherited
+    LEFT JOIN statistic s ON s.schemaname = n.nspname AND s.tablename = c.relname
+        AND s.attname = a.attname
     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
 ), width AS (
     SELECT attrelid, count(*) AS columns, count(*) FILTER (WHERE is_known) AS known,
@@ -194,7 +200,7 @@ WITH page AS (
             FROM unnest(c.reloptions) AS o WHERE o LIKE 'fillfactor=%'), 100) AS fillfactor,
         8 * ceil((23 + CASE WHEN w.has_nulls THEN (w.columns + 7) / 8 ELSE 0 END) / 8.0)
             + 8 * ceil(coalesce(w.bytes, 0) / 8.0) + 4 AS row_bytes
-    FROM monitor.relation_sizes z
+    FROM size z
     JOIN pg_class c ON c.oid = z.oid
     LEFT JOIN width w ON w.attrelid = z.oid
     WHERE z.relkind IN ('r', 'm')
@@ -204,7 +210,7 @@ WITH page AS (
     FROM heap, page
 ), indexes AS (
     SELECT i.indrelid, sum(z.bytes)::bigint AS bytes
-    FROM pg_index i JOIN monitor.relation_sizes z ON z.oid = i.indexrelid GROUP BY i.indrelid
+    FROM pg_index i JOIN size z ON z.oid = i.indexrelid GROUP BY i.indrelid
 ), note AS (
     SELECT x.oid, CASE
         WHEN x.bytes < 1048576 THEN 'smaller than 1 MB'
@@ -238,7 +244,7 @@ FROM need x
 CROSS JOIN page
 JOIN note ON note.oid = x.oid
 LEFT JOIN pg_stat_user_tables t ON t.relid = x.oid
-LEFT JOIN monitor.relation_sizes toast ON toast.oid = x.reltoastrelid
+LEFT JOIN size toast ON toast.oid = x.reltoastrelid
 LEFT JOIN indexes ON indexes.indrelid = x.oid;
 GRANT SELECT ON table_bloat_stats TO pg_read_all_stats;
 """

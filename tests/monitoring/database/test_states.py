@@ -322,3 +322,13 @@ def test_role_that_may_not_create_the_extension_migrates_all_the_same(bare_serve
     with bare_server.connect("plain", "plain") as session:
         all_answer(session)
         assert {"pgss.library", "pgss.extension", "stats.all_users"} <= set(lacking(session))
+
+
+def test_no_guess_of_the_planner_makes_a_view_slow(session):
+    """PostgreSQL guesses its catalogue badly after many changes, and then joins in loops."""
+    session.execute("ANALYZE")
+    for way in ("hashjoin", "mergejoin", "material", "memoize"):
+        session.execute(f"SET enable_{way} = off")
+    session.execute("SET statement_timeout = '5s'")  # a hundred times what the slowest takes
+    for view in VIEWS:
+        session.execute(f"SELECT * FROM {view}").fetchall()
