@@ -33,8 +33,8 @@ CHECKS: dict[str, Sequence[str]] = {
 
 
 ALL_TESTS = (
-    ["-n", str(min(os.cpu_count() or 1, 4)), "-m", "not processes or browser"],
-    ["-m", "processes and not browser"],
+    ["-n", str(min(os.cpu_count() or 1, 4)), "-m", "not processes or patient"],
+    ["-m", "processes and not patient"],
 )
 
 
@@ -48,7 +48,7 @@ def test(layout: Layout) -> int:
     """Run the tests with ARGS, or all of them, and return pytest's exit code.
 
     All of them are run by as many processes as there are cores, but for those that start processes of
-    their own and look at the clock, as browsers do not: these have the machine to themselves, afterwards.
+    their own and look at the clock, as patient ones do not: these have the machine to themselves, afterwards.
     """
     _ensure_browser()
     redis_server.find_or_install()  # tests start servers of their own, even beside a REDIS_URL

@@ -20,7 +20,7 @@ from tests.factories import advance, make_offer, make_order, make_retailer, make
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.browser,
+    pytest.mark.patient,
     pytest.mark.django_db(transaction=True),
     # the browser's driver runs an event loop in this thread
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -26,7 +26,7 @@ from tests.admin.trade import trade
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.browser,
+    pytest.mark.patient,
     pytest.mark.django_db(transaction=True, databases=["default", "monitor"]),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -17,7 +17,7 @@ from tests.admin.test_browser import (  # noqa: F401 - fixtures
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.browser,
+    pytest.mark.patient,
     pytest.mark.django_db(transaction=True),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

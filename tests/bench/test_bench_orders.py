@@ -12,6 +12,7 @@ from tests.bench.conftest import make_options, quietly, write_data
 
 
 @pytest.mark.processes
+@pytest.mark.patient
 @pytest.mark.django_db(transaction=True)
 def test_orders_are_placed_beside_their_reference_and_by_many_clients(
     tmp_path: Path, reference: None

@@ -9,6 +9,7 @@ from tests.bench.benches import measured
 
 
 @pytest.mark.processes
+@pytest.mark.patient
 @pytest.mark.django_db(transaction=True)
 def test_waits_are_measured_beside_poison(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs.kinds, "known", dict(jobs.kinds.known))

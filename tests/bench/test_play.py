@@ -157,6 +157,7 @@ def is_quiet() -> bool:
 
 
 @pytest.mark.processes
+@pytest.mark.patient
 @pytest.mark.django_db(transaction=True)
 def test_plays_a_day_once(demo: Demo) -> None:
     before = Order.objects.count()

@@ -14,7 +14,7 @@ from tests.monitoring.sessions import chain
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.browser,
+    pytest.mark.patient,
     pytest.mark.django_db(transaction=True, databases=["default", "monitor"]),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -29,7 +29,7 @@ from tests.monitoring.pages.reading import MENU, PAGES
 
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.browser,
+    pytest.mark.patient,
     pytest.mark.django_db(transaction=True, databases=["default", "monitor"]),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
