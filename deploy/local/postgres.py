@@ -30,6 +30,7 @@ SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.max": "20000",  # of 5,000 the rare ones of several databases are forgotten
     "track_io_timing": "on",
     "max_connections": "200",
     "timezone": "UTC",
