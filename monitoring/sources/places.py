@@ -111,10 +111,14 @@ def issuing(frame: FrameType | None) -> Place | None:
 
 
 def _bearer(one: object) -> type | None:
-    """Return the class of ours of an object on whose behalf common code works; of rows, none."""
-    if isinstance(one, Model | QuerySet | Manager):
+    """Return the class of ours of an object on whose behalf common code works; of rows, none.
+
+    Asked of the type alone: `isinstance` looks into a lazy object, and `request.user` would be read again.
+    """
+    cls = type(one)
+    if issubclass(cls, Model | QuerySet | Manager):
         return None
-    return type(one) if _file(_file_name(type(one))).is_issuer else None
+    return cls if _file(_file_name(cls)).is_issuer else None
 
 
 def _file_name(cls: type) -> str:

@@ -128,12 +128,14 @@ class Recorder:
     def _learn(self, known: Text, text: str, key: Key) -> Counts:
         """Find the counts of a text that is new in this stretch."""
         self._begin()
-        found = self.fingerprints.get(known)
+        short = shapes.shortened(text)
+        kept: Text = short if len(short) <= LONG else hash(short)
+        found = self.fingerprints.get(kept)
         if found is None:
             if len(self.fingerprints) >= TEXTS:
                 self.fingerprints.clear()
-            form = shapes.normalised(text)
-            found = self.fingerprints[known] = shapes.of_normalised(form), form[:LONG]
+            form = shapes.normalised(short)
+            found = self.fingerprints[kept] = shapes.of_normalised(form), form[:LONG]
         number, form = found
         cell = number, key
         if cell not in self.seen.statements and len(self.seen.statements) >= MOST:
@@ -142,7 +144,8 @@ class Recorder:
         counts = self.seen.statements.setdefault(cell, Counts())
         if len(self.known) >= 2 * MOST:  # texts of one form, such as lists of any length
             self.known.clear()
-        self.known[known, key] = counts
+        if not text.startswith(shapes.SAVEPOINTS):  # whose text is not sent twice
+            self.known[known, key] = counts
         return counts
 
     def end(self, key: Key, outcome: str, seconds: float, statements: int, database: float) -> None:

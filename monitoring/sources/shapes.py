@@ -4,8 +4,8 @@
     == fingerprint('SELECT "t"."a" FROM "t" WHERE "t"."id" IN ($1, $2) LIMIT $3')
 
 Both texts are brought to one form: placeholders and literals become `?`, with the casts that psycopg puts
-behind a value; lists of them become one; IN of a single value is =, as it is to PostgreSQL; case, whitespace, comments and needless quotes go. No value of
-a person's is left in it. Names of savepoints and cursors, which are new each time, go too.
+behind a value; lists of them become one; IN of a single value is =, as it is to PostgreSQL; case,
+whitespace, comments and needless quotes go. No value of a person's is left in it. Names of savepoints and cursors, which are new each time, go too.
 """
 
 import re
@@ -58,6 +58,24 @@ _NEW_NAMES = (
     (re.compile(r"^(close|fetch forward \?|fetch all|fetch) (?:from |in )?\S+$"), r"\1 ?"),
     (re.compile(r"^declare \S+ .*?\bcursor .*?\bfor (?=select|with|\(|values|table)"), ""),
 )
+
+
+SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
+_MORE_VALUES = re.compile(r"(\(%s, %s)(?:, %s)+(?=\))")
+_MORE_ROWS = re.compile(r"(\([^()]*\)), (?:\1, )*\1")
+
+
+def shortened(text: str) -> str:
+    """Return a text of the same form whose length does not depend on how many values were sent.
+
+    As Django writes them: lists of values, rows of values, and savepoints, each of which has a new name.
+    About 1 us; what has nothing of the kind is returned as it is.
+    """
+    for start in SAVEPOINTS:
+        if text.startswith(start):
+            return f"{start}s"
+    short = _MORE_VALUES.sub(r"\1", text) if "(%s, %s, %s" in text else text
+    return _MORE_ROWS.sub(r"\1, \1", short) if "), (" in short else short
 
 
 def normalised(text: str) -> str:

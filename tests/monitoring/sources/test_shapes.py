@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitoring.sources.shapes import fingerprint, normalised
+from monitoring.sources.shapes import fingerprint, normalised, shortened
 
 SAME = {
     "an ORM's select": (
@@ -60,6 +60,27 @@ def test_same(what):
     ours, theirs = SAME[what]
     assert normalised(ours) == normalised(theirs)
     assert fingerprint(ours) == fingerprint(theirs)
+
+
+LONG = {
+    "a list": "SELECT a FROM t WHERE id IN (%s, %s, {}%s) AND b = %s",
+    "rows": "INSERT INTO t (a, b) VALUES (%s, DEFAULT), {}(%s, DEFAULT) RETURNING id",
+    "a savepoint": 'SAVEPOINT "s140_x{}"',
+}
+MORE = {"a list": "%s, ", "rows": "(%s, DEFAULT), ", "a savepoint": "1"}
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_however_many_values_one_short_text_is_read(what):
+    texts = [LONG[what].format(MORE[what] * times) for times in (1, 2, 50)]
+    assert len({shortened(text) for text in texts}) == 1
+    for text in texts:
+        assert normalised(shortened(text)) == normalised(text)
+
+
+@pytest.mark.parametrize("text", [text for pair in SAME.values() for text in pair])
+def test_a_shortened_text_has_the_same_form(text):
+    assert normalised(shortened(text)) == normalised(text)
 
 
 DIFFERENT = {

@@ -7,6 +7,7 @@ import pytest
 from django.db import DataError, IntegrityError, connection, connections, transaction
 from django.http import StreamingHttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from khaacho import jobs, origins, sql
 from khaacho.enums import Queue, Role
@@ -68,6 +69,17 @@ def test_transactions_and_savepoints_are_as_ever(seen):
     assert user.name == "Hari"
     assert sum(c.calls for c in counted(seen, "SAVEPOINT a")) == 2  # the test's is the outermost
     assert sum(c.calls for c in counted(seen, "ROLLBACK TO SAVEPOINT a")) == 1
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/khaacho/user/"])
+def test_asking_where_a_statement_comes_from_sends_none_itself(seen, path):
+    """The lazy user of a request is on the stack while it is read, and must not be read again."""
+    client = Client()
+    client.force_login(make_user(Role.ADMIN, is_superuser=True))
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(path).status_code == 200
+    users = [query for query in captured if 'WHERE "users"."id" = ' in query["sql"]]
+    assert len(users) == 1
 
 
 def test_a_fault_of_counting_is_no_fault_of_the_query(seen, caplog):
