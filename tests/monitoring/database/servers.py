@@ -1,12 +1,14 @@
 """A PostgreSQL server of a test's own, and this project's views in a database of it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psycopg
 
@@ -19,22 +21,30 @@ PRIVATE = {"SECRET_KEY": "x", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
 @dataclass(frozen=True)
 class Server:
-    """Where a server listens, and where its programs are."""
+    """Where a server listens, and who owns the databases that tests make on it."""
 
     host: str
-    binaries: Path
+    port: str = ""
+    owner: str = postgres.SUPERUSER
+    password: str = ""
 
-    def url(self, database: str, user: str = postgres.SUPERUSER) -> str:
-        return f"postgresql://{user}@/{database}?host={self.host}"
+    def url(self, database: str, user: str = "") -> str:
+        """Return the URL of a database for a role, else for the owner."""
+        whom = {"user": user} if user else {"user": self.owner, "password": self.password}
+        where = {"host": self.host, "port": self.port, **whom}
+        return f"postgresql:///{database}?{urlencode({k: v for k, v in where.items() if v})}"
 
-    def connect(self, database: str, user: str = postgres.SUPERUSER) -> psycopg.Connection:
+    def connect(self, database: str, user: str = "") -> psycopg.Connection:
         return psycopg.connect(self.url(database, user), autocommit=True)
 
-    def run(self, program: str, *arguments: str, **options: str) -> str:
-        """Run one of its programs and return what it printed; raise when it fails."""
+    def run(self, program: str, database: str, *arguments: str, stdin: str = "") -> str:
+        """Run a program on a database and return what it printed; raise when it fails."""
+        directory = programs()
+        found = shutil.which(program, path=f"{directory}{os.pathsep}{os.environ['PATH']}")
+        assert found, f"{program} is neither in {directory} nor in PATH"
         done = subprocess.run(
-            [self.binaries / program, "-h", self.host, "-U", postgres.SUPERUSER, *arguments],
-            input=options.get("stdin"),
+            [found, "-d", self.url(database), *arguments],
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -42,7 +52,7 @@ class Server:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def manage(self, database: str, *arguments: str, user: str = postgres.SUPERUSER, **env: str):
+    def manage(self, database: str, *arguments: str, user: str = "", **env: str):
         """Run manage.py on a database of this server; return the finished process."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -57,16 +67,25 @@ class Server:
 
 def of_settings(settings: dict) -> Server:
     """Return the server of a connection's settings."""
+    return Server(settings["HOST"], settings["PORT"], settings["USER"], settings["PASSWORD"])
+
+
+def programs() -> Path:
+    """Return the directory of PostgreSQL's programs: of the first `postgres` in PATH, else of this machine's.
+
+    Debian keeps none in PATH: whoever runs the tests on another server puts that version's at its front.
+    """
+    if found := shutil.which("postgres"):
+        return Path(found).parent
     binaries = postgres.find()
     assert binaries
-    return Server(settings["HOST"], binaries.directory)
+    return binaries.directory
 
 
 @contextmanager
 def server_without_the_library(home: Path) -> Iterator[Server]:
     """Run a server on which pg_stat_statements is not preloaded, and stop it."""
-    binaries = postgres.find()
-    assert binaries
+    binaries = programs()
     account = server_account(home)
     data = home / "pg"
     owner = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
@@ -83,11 +102,11 @@ def server_without_the_library(home: Path) -> Iterator[Server]:
         "--locale=C.UTF-8",
         "--no-sync",
     ]
-    subprocess.run([binaries.directory / "initdb", "-D", data, *initdb], check=True, **common)
+    subprocess.run([binaries / "initdb", "-D", data, *initdb], check=True, **common)
     options = f"-c listen_addresses='' -c unix_socket_directories={home} -c fsync=off"
-    control = [binaries.directory / "pg_ctl", "-D", data, "-w"]
+    control = [binaries / "pg_ctl", "-D", data, "-w"]
     subprocess.run([*control, "-l", home / "log", "-o", options, "start"], check=True, **common)
     try:
-        yield Server(str(home), binaries.directory)
+        yield Server(str(home))
     finally:
         subprocess.run([*control, "-m", "immediate", "stop"], check=True, **common)

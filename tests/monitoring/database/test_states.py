@@ -58,7 +58,7 @@ def all_answer(session: psycopg.Connection) -> None:
 
 def test_the_runbooks_lines_work_in_psql(server: Server, session, database):
     session.execute("SELECT pg_sleep(0.15)")
-    shown = server.run("psql", "-X", "-v", "ON_ERROR_STOP=1", database, stdin=RUNBOOK)
+    shown = server.run("psql", database, "-X", "-v", "ON_ERROR_STOP=1", stdin=RUNBOOK)
     assert "pg_sleep($1)" in shown
     assert shown.count(" rows)") + shown.count("(1 row)") == 4
 
@@ -261,13 +261,13 @@ def test_help_and_a_whole_report(server: Server, database):
 
 
 def test_a_dump_is_restored_where_there_is_no_extension(server: Server, session, database):
-    dump = server.run("pg_dump", "-e", "pg_trgm", database)
+    dump = server.run("pg_dump", database, "-e", "pg_trgm")
     assert "CREATE EXTENSION IF NOT EXISTS pg_stat_statements" not in dump
     with server.connect("postgres") as admin:
         admin.execute("DROP DATABASE IF EXISTS views_restored WITH (FORCE)")
         admin.execute("CREATE DATABASE views_restored")
         try:
-            server.run("psql", "-X", "-v", "ON_ERROR_STOP=1", "views_restored", stdin=dump)
+            server.run("psql", "views_restored", "-X", "-v", "ON_ERROR_STOP=1", stdin=dump)
             with server.connect("views_restored") as restored:
                 all_answer(restored)
                 assert count(restored, "monitor.query_stats") == 0
