@@ -127,10 +127,12 @@ def test_statements_of_the_range_come_from_its_samples(keeper, probe):
 
 
 def test_a_query_shows_its_text_figures_tables_and_indexes(keeper, probe):
+    # From PostgreSQL 18 a queryid is of a table's name, so that those of earlier tests' probes go on.
+    before = sum(row["calls"] for row in statement_rows.of_users(queryid(PLAIN)))
     run("SELECT note FROM probe WHERE id > %s", 4)
     found = panels(body(keeper, f"/admin/database/statements/{queryid(PLAIN)}/"))
     assert "<code>SELECT note FROM probe WHERE id &gt; $1</code>" in found["statement"]
-    assert re.search(r"</th>\s*<td class=\"number\">4</td>", found["statement"])
+    assert re.search(rf"</th>\s*<td class=\"number\">{before + 4}</td>", found["statement"])
     assert "<h3>probe</h3>" in found["tables"]
     assert "probe_pkey" in found["tables"]
     assert "no samples" in found["timeline"]
