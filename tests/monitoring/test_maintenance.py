@@ -163,7 +163,10 @@ def test_a_vacuum_that_skipped_its_table_failed(swollen):
             work(run)
         assert run.state == "failed"
         assert re.search('skipping.*"swollen"|"swollen", skipping', run.error)
-        assert 'TABLE "public"."swollen" OWNER TO "no_owner";' in run.error
+        if connection.pg_version >= 170_000:  # which has a right for it
+            assert 'GRANT MAINTAIN ON "public"."swollen" TO "no_owner";' in run.error
+        else:
+            assert 'TABLE "public"."swollen" OWNER TO "no_owner";' in run.error
         assert re.search("^WARNING: .*skipping", run.log, re.MULTILINE)
         assert job_of(run).state == "done"
         assert "tuples: 5000 removed" in work(ask(K.VACUUM)).log  # none was before
