@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.db import connection
 
 from khaacho import sql
 from monitoring.advice import advisor, statements
@@ -64,7 +65,10 @@ def test_cuts_the_measured_time_by_four_fifths_and_then_proposes_nothing(bazaar)
     advice = advisor.advise()
     assert time.monotonic() - begun < 5
     assert (advice.is_verified, advice.is_complete) == (True, True)
-    assert "bazaar.sales (customer_id)" in {text[:26] for text in definitions(advice)}
+    # PostgreSQL 18 may skip over customers to a total: then the longer index helps one more statement.
+    leading = ["(customer_id)"] + ["(customer_id, total)"] * (connection.pg_version >= 180_000)
+    begun_with = tuple(f"bazaar.sales {index}" for index in leading)
+    assert any(text.startswith(begun_with) for text in definitions(advice))
     assert any("WHERE deleted_at IS NULL" in text for text in definitions(advice))
     assert {helped.statement.queryid for s in advice.suggestions for helped in s.helped}
     for suggestion in advice.suggestions:
