@@ -32,8 +32,9 @@ CHECKS: dict[str, Sequence[str]] = {
 }
 
 
+_SHARED = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "worksteal")
 ALL_TESTS = (
-    ["-n", str(min(os.cpu_count() or 1, 4)), "-m", "not processes or patient"],
+    [*_SHARED, "-m", "not processes or patient"],
     ["-m", "processes and not patient"],
 )
 
