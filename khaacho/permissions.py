@@ -106,6 +106,7 @@ ACTS: Mapping[str, Mapping[str, str]] = {
         "request_indexadvice": "Can have missing indexes searched for",
         "dismiss_indexadvice": "Can dismiss advice about an index",
     },
+    "monitoring.alertrule": {"change_rule": "Can change from when a rule raises an alert"},
     "monitoring.maintenancerun": {
         "cancel_session": "Can cancel what a database session runs",
         "terminate_session": "Can terminate a database session",
@@ -199,6 +200,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *_REPORTS,
         *_ADVICE,
         *_MAINTENANCE,
+        "monitoring.change_rule",
     ),
     "Operations": (
         *_TRADE,
@@ -222,6 +224,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *_QUEUES,
         *_ADVICE,
         *_MAINTENANCE,
+        "monitoring.change_rule",
     ),
 }
 

@@ -372,6 +372,23 @@ WHATSAPP_VERIFY_TOKEN = env.str("WHATSAPP_VERIFY_TOKEN", "")
 WHATSAPP_WEBHOOK_MAX_BYTES = 3 * 1024 * 1024
 DRAFT_LIFETIME = timedelta(hours=24)
 
+# Who is told of alerts, and how (docs/alerts.md); without an address nobody is.
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", "")
+ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", "")
+ALERT_EMAIL_TO: list[str] = env.list("ALERT_EMAIL_TO", [])
+ALERT_LEAST_SEVERITY = env.str("ALERT_LEAST_SEVERITY", "warning")
+if ALERT_LEAST_SEVERITY not in ("info", "warning", "critical"):
+    raise ImproperlyConfigured("ALERT_LEAST_SEVERITY is info, warning or critical")
+ALERT_COOL_DOWN_MINUTES = env.int("ALERT_COOL_DOWN_MINUTES", 60)  # of alerts without a rule
+WATCHED_DISKS: list[str] = env.list("WATCHED_DISKS", [str(BASE_DIR)])  # of the worker's machine
+EMAIL_HOST = env.str("EMAIL_HOST", "localhost")
+EMAIL_PORT = env.int("EMAIL_PORT", 25)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", False)
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "khaacho@localhost")
+
 LOG_DIR = env.str("LOG_DIR", "")
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
 LOGGING: dict[str, Any] = {

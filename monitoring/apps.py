@@ -50,6 +50,7 @@ class MonitoringConfig(AppConfig):
             schedules.register(schedule, f"reports.{name}", **timing)
         sources.begin()
         self._watch_the_database()
+        self._raise_alerts()
 
     def _watch_the_database(self) -> None:
         from khaacho import jobs, schedules
@@ -70,3 +71,19 @@ class MonitoringConfig(AppConfig):
             "monitoring.keep_history", "monitoring.tasks.keep_history", queue=Queue.CREDIT_SCORE
         )
         schedules.register("weeks of samples", "monitoring.keep_history", at=(3, 40))
+
+    def _raise_alerts(self) -> None:
+        from khaacho import jobs, schedules
+        from khaacho.enums import Queue
+        from monitoring.alerting import notices
+
+        minute = timedelta(minutes=1)
+        jobs.register(
+            "monitoring.check_alerts", "monitoring.tasks.check_alerts", queue=Queue.CREDIT_SCORE
+        )
+        schedules.register(
+            "alerts by rule", "monitoring.check_alerts", every=minute, catch_up=minute
+        )
+        jobs.register(
+            notices.SEND, "monitoring.tasks.send_notice", queue=Queue.CREDIT_SCORE, atomic=False
+        )

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
+from monitoring.alerting.models import AlertNotice, AlertRule
 from monitoring.enums import OPEN_REPORT_STATES, AdviceState, ReportFormat, ReportKind, ReportState
 from monitoring.history.models import ReleaseMarker
 from monitoring.maintenance.runs import MaintenanceRun
@@ -14,6 +15,8 @@ from monitoring.sources.models import OriginSpan, StatementForm, StatementPlace,
 from monitoring.view_models import IndexUsage, MissingIndex, SlowQuery, TableBloat
 
 __all__ = [
+    "AlertNotice",
+    "AlertRule",
     "IndexUsage",
     "JobMinute",
     "MaintenanceRun",

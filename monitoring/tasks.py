@@ -9,6 +9,7 @@ from khaacho.enums import Severity
 from khaacho.jobs import Claim
 from monitoring import job_minutes, services
 from monitoring.advice import advisor, keeping
+from monitoring.alerting import notices, rules
 from monitoring.history import partitions, sampling
 from monitoring.invariants import Result, run_invariants
 from monitoring.maintenance import asking, working
@@ -88,3 +89,13 @@ def forget_expired_reports() -> None:
 def advise_indexes() -> None:
     """Search for missing indexes among the costliest statements, and keep what is found."""
     keeping.store(advisor.advise())
+
+
+def check_alerts() -> None:
+    """Hold what is measured against the rules, and queue what people are to be told."""
+    rules.check()
+    notices.queue_due()
+
+
+def send_notice(*, claim: Claim, notice_id: int) -> None:
+    notices.send(notice_id)

@@ -57,6 +57,8 @@ PLACES: Mapping[str, tuple[Group, Label]] = {
     "khaacho.job": (Group.WORK, _("All jobs")),
     "khaacho.queuesetting": (Group.WORK, _("Paused queues")),
     "khaacho.workernode": (Group.WORK, _("Workers")),
+    "monitoring.alertrule": (Group.WORK, _("Alert rules")),
+    "monitoring.alertnotice": (Group.WORK, _("Alert messages")),
     "monitoring.jobminute": (Group.WORK, _("Jobs by the minute")),
     "django_celery_beat.periodictask": (Group.WORK, _("Schedules")),
     "monitoring.indexadvice": (Group.DATABASE, _("Index advice")),

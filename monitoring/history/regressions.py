@@ -137,13 +137,14 @@ def regressions(
     until: datetime | None = None,
     factor: float = FACTOR,
     least_calls: int = LEAST_CALLS,
+    edges: Compared | None = None,
 ) -> list[Regression]:
-    """Return what costs more since a release, by added time. Two statements.
+    """Return what costs more since a release, by added time. Two statements, one when its edges are known.
 
     Slower: at least `least_calls` before and after, a mean `factor` times what it was, and surely grown.
     New: never seen before, and LARGE_SHARE of the time since. Empty while a side has no samples.
     """
-    edges = compared(marker, until=until)
+    edges = edges or compared(marker, until=until)
     if not edges.is_possible:
         return []
     rows = fetch(

@@ -163,6 +163,9 @@ FROM summed JOIN lasted USING (name, method)
 ORDER BY microseconds DESC, name, method
 LIMIT %(limit)s
 """
+BUCKETS = """
+SELECT buckets::text FROM origin_spans WHERE kind = %(kind)s AND since > %(since)s AND since < %(until)s
+"""
 
 
 def issuers(
@@ -241,6 +244,12 @@ def routes(since: datetime, until: datetime, limit: int = MOST) -> list[RouteFig
 def tasks(since: datetime, until: datetime, limit: int = MOST) -> list[RouteFigures]:
     """Return what the attempts at jobs of each kind took in a window, the most time first."""
     return _origins(JOB, since, until, limit)
+
+
+def request_buckets(since: datetime, until: datetime) -> list[Mapping[str, int]]:
+    """Return how many requests lasted how long, by bucket of microseconds, in parts that add up."""
+    rows = access.fetch(BUCKETS, {"kind": ROUTE, **_window(since, until)})
+    return [json.loads(row[0]) for row in rows]
 
 
 def _origins(kind: str, since: datetime, until: datetime, limit: int) -> list[RouteFigures]:

@@ -13,6 +13,7 @@ from credit.models import CreditLedger, Retailer
 from khaacho.adminsite import KhaachoModelAdmin
 from khaacho.adminsite.paginator import COUNTED, BoundedPaginator
 from khaacho.models import AuditLog, Job, QueueSetting, User
+from monitoring.models import AlertRule
 from orders.models import Order
 from payments.models import Payment
 from tests.admin.desk import list_of, page_of
@@ -28,7 +29,8 @@ OUR_MODELS = [
 ]
 SESSION_AND_USER = 2
 MOST = 8
-FEW = {QueueSetting: 6}  # a row for each of the queues at most
+# a row for each of the queues at most; a rule for each measure and severity
+FEW = {QueueSetting: 6, AlertRule: 24}
 NAMES = [model._meta.label for model in OUR_MODELS]
 
 

@@ -22,6 +22,7 @@ from khaacho.enums import Role
 from khaacho.models import Alert, AuditLog, Job, QueueSetting, User
 from khaacho.permissions import ACTS
 from monitoring.enums import AdviceState, ReportState
+from monitoring.models import AlertRule
 from orders.enums import RefusalState
 from orders.models import Order, OrderRefusal, OrderStatusLog
 from payments import services as payments
@@ -239,6 +240,12 @@ CASES = [
         {"outcome": "pays on Friday"},
     ),
     Case("cancel_report", make_report, {"state": ReportState.CANCELLED}),
+    Case(
+        "change_rule",
+        lambda: AlertRule.objects.get(measure="jobs_dead", severity="warning"),
+        {"threshold": 5.0, "cool_down_minutes": 30, "is_enabled": False},
+        {"threshold": "5", "cool_down_minutes": "30", **REASON},
+    ),
     Case(
         "dismiss_advice",
         make_advice,

@@ -12,9 +12,10 @@ from credit.models import CreditAccount, CreditApproval
 from khaacho import jobs
 from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
-from khaacho.enums import Queue, Role
+from khaacho.enums import Queue, Role, Severity
 from khaacho.exceptions import Refused
 from khaacho.models import (
+    Alert,
     IdempotencyKey,
     QueueSetting,
     RefreshToken,
@@ -23,10 +24,11 @@ from khaacho.models import (
 )
 from khaacho.rollback import run_after_rollback
 from monitoring import services as monitoring
-from monitoring.enums import ReportFormat, ReportKind
+from monitoring.enums import Channel, ReportFormat, ReportKind
 from monitoring.maintenance.kinds import MaintenanceKind, MaintenanceState
 from monitoring.models import (
     AdviceRun,
+    AlertNotice,
     IndexAdvice,
     JobMinute,
     MaintenanceRun,
@@ -158,6 +160,13 @@ def _machinery(number: int, user_id: int) -> None:
         runs={"1": 1},
     )
     ReleaseMarker.objects.create(name=f"v{number}", released_at=moment)
+    AlertNotice.objects.create(
+        alert=Alert.objects.latest("pk"),
+        subject=f"trade::{number}",
+        channel=Channel.WEBHOOK,
+        severity=Severity.WARNING,
+        occurrences=1,
+    )
     make_advice(number)
     _watched(number, moment)
     AdviceRun.objects.create(

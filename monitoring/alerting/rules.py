@@ -1,0 +1,139 @@
+"""Holding readings against thresholds: every minute by the clock, and by `manage.py check_alerts`."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from khaacho import audit
+from khaacho.actors import Actor, act, require_staff
+from khaacho.alerts import raise_alert
+from khaacho.enums import Severity
+from khaacho.exceptions import Invalid, NotFound
+from monitoring.alerting import measures
+from monitoring.alerting.measures import MOST, Reading, Sight
+from monitoring.alerting.models import ERROR_MAX, AlertRule
+from monitoring.database.access import Unavailable
+from monitoring.enums import RuleMeasure
+
+log = logging.getLogger(__name__)
+
+RANK = {severity: rank for rank, severity in enumerate(Severity.values)}
+COOL_DOWN_MAX = 10_080  # minutes: a week
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one measure said, and which of its rules it breaks: the gravest for each reading."""
+
+    measure: RuleMeasure
+    readings: Sequence[Reading]
+    broken: Sequence[tuple[Reading, AlertRule]]
+    error: str = ""
+
+
+def code(measure: str) -> str:
+    """Return the code of the alerts that a measure's rules raise."""
+    return f"rule.{measure}"
+
+
+def look() -> list[Finding]:
+    """Read what the rules that are enabled watch; change nothing."""
+    by_measure: dict[str, list[AlertRule]] = defaultdict(list)
+    for rule in AlertRule.objects.filter(is_enabled=True).order_by("measure"):
+        by_measure[rule.measure].append(rule)
+    sight = Sight()
+    return [_look(RuleMeasure(measure), rules, sight) for measure, rules in by_measure.items()]
+
+
+def _look(measure: RuleMeasure, rules: list[AlertRule], sight: Sight) -> Finding:
+    gravest_first = sorted(rules, key=lambda rule: -RANK[rule.severity])
+    try:
+        with transaction.atomic():  # what one measure could not read leaves the others
+            readings = measures.read(measure, sight)
+    except (Unavailable, OSError) as error:
+        log.warning("alerts.unread", extra={"measure": measure.value, "reason": str(error)})
+        return Finding(measure, (), (), error=str(error)[:ERROR_MAX])
+    broken = []
+    for reading in readings[:MOST]:
+        rule = next((rule for rule in gravest_first if reading.value >= rule.threshold), None)
+        if rule:
+            broken.append((reading, rule))
+    return Finding(measure, readings, broken)
+
+
+@transaction.atomic
+def check() -> list[Finding]:
+    """Look, raise an alert for each reading that breaks a rule, and keep what was found with the rules.
+
+    An alert whose cause is gone stays open until a person resolves it; it is just not seen again.
+    """
+    found = look()
+    for finding in found:
+        worst = finding.readings[0].value if finding.readings else None
+        AlertRule.objects.filter(measure=finding.measure, is_enabled=True).update(
+            checked_at=Now(), last_value=worst, last_error=finding.error
+        )
+        for reading, rule in finding.broken:
+            raise_alert(
+                code(finding.measure),
+                f"{finding.measure.label}: {reading.says}",
+                severity=Severity(rule.severity),
+                entity_type=reading.entity_type,
+                entity_id=reading.entity_id,
+                value=round(reading.value, 3),
+                threshold=rule.threshold,
+            )
+    return found
+
+
+@transaction.atomic
+def change(
+    *,
+    rule_id: int,
+    threshold: float,
+    cool_down_minutes: int,
+    is_enabled: bool,
+    reason: str,
+    actor: Actor,
+) -> None:
+    """Set from when a rule raises an alert, and after how many minutes it is told again.
+
+    Raises NotFound; Invalid for a threshold below 0, and for a cool-down of less than a minute or over a week.
+    """
+    act(actor, reason)
+    require_staff(actor)
+    rule = AlertRule.objects.select_for_update(no_key=True).filter(pk=rule_id).first()
+    if rule is None:
+        raise NotFound
+    errors = {}
+    if not 0 <= threshold < float("inf"):
+        errors["threshold"] = ["Use a number of 0 or more."]
+    if not 1 <= cool_down_minutes <= COOL_DOWN_MAX:
+        errors["cool_down_minutes"] = [f"Use 1 to {COOL_DOWN_MAX} minutes."]
+    if errors:
+        raise Invalid("The rule cannot be so.", errors=errors)
+    before = {"threshold": rule.threshold, "cool_down_minutes": rule.cool_down_minutes}
+    AlertRule.objects.filter(pk=rule_id).update(
+        threshold=threshold,
+        cool_down_minutes=cool_down_minutes,
+        is_enabled=is_enabled,
+        changed_by_id=actor.user_id,
+        changed_at=Now(),
+    )
+    audit.record(
+        actor,
+        "alert_rule.changed",
+        entity_type="alert_rule",
+        entity_id=rule_id,
+        reason=reason,
+        old={**before, "is_enabled": rule.is_enabled},
+        new={
+            "threshold": threshold,
+            "cool_down_minutes": cool_down_minutes,
+            "is_enabled": is_enabled,
+        },
+    )
