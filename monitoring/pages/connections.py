@@ -1,5 +1,6 @@
 """Who is connected, who waits for whom, and which transactions are open too long; cancel and terminate."""
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ from monitoring.board import duration
 from monitoring.database import access
 from monitoring.pages import acts
 from monitoring.pages.framework import MonitoringPage, Panel, Window, timeout_ms
+from monitoring.sources import selectors
+from monitoring.sources.selectors import Issuer
+
+logger = logging.getLogger(__name__)
 
 HOME = "database-connections"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,6 +46,7 @@ TREE = """
 SELECT t.*, extract(epoch FROM t.xact_age)::float8 AS xact_seconds,
     extract(epoch FROM t.waiting_for)::float8 AS waiting_seconds,
     substring(s.query FROM '/[*].*?[*]/') AS comment, t.pid = pg_backend_pid() AS is_own,
+    s.query_id AS queryid,
     t.datname = current_database() AS is_ours
 FROM monitor.blocking_tree t LEFT JOIN pg_stat_activity s
     ON s.pid = t.pid AND s.backend_start = t.backend_start
@@ -103,7 +109,19 @@ def _places(window: Window) -> Mapping[str, Any]:
 
 def _tree(window: Window) -> Mapping[str, Any]:
     rows = access.fetch_dicts(TREE, timeout_ms=timeout_ms())
-    return {"roots": _nested([_shown(row) for row in rows]), "waiting": _waiting(rows)}
+    issuers = _issuers(rows)
+    shown = [_shown(row) | {"issuer": issuers.get(row["queryid"])} for row in rows]
+    return {"roots": _nested(shown), "waiting": _waiting(rows)}
+
+
+def _issuers(rows: Sequence[Mapping[str, Any]]) -> Mapping[int, Issuer]:
+    """Return which page, job or command usually sends what a session ran last; the tree goes without."""
+    ids = sorted({row["queryid"] for row in rows if row["queryid"] and row["is_ours"]})
+    try:
+        return selectors.chief_issuers(ids)
+    except access.Unavailable as error:
+        logger.info("connections.issuers_unknown", extra={"reason": str(error)})
+        return {}
 
 
 def _waiting(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -221,9 +221,8 @@ def test_queries_of_the_table_use_its_partial_indexes(condition, index):
             " SELECT 'reports', 'k', '{}', '', 'key-' || n, CASE n % 250 WHEN 1 THEN 'queued'"
             " WHEN 2 THEN 'running' ELSE 'done' END, now() FROM generate_series(1, 5000) n"
         )
-        cursor.execute(
-            "REINDEX TABLE jobs"
-        )  # what others left in the indexes would count as theirs
+        # what others left in the indexes would count as theirs
+        cursor.execute("REINDEX TABLE jobs")
         cursor.execute("ANALYZE jobs")
         cursor.execute(f"EXPLAIN SELECT id FROM jobs WHERE {condition}")
         assert index in str(cursor.fetchall())
