@@ -2,13 +2,13 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from khaacho import audit
+from khaacho import audit, sql
 from khaacho.actors import Actor, act, require_staff
 from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
@@ -23,6 +23,25 @@ log = logging.getLogger(__name__)
 
 RANK = {severity: rank for rank, severity in enumerate(Severity.values)}
 COOL_DOWN_MAX = 10_080  # minutes: a week
+# From when each measure is a warning, and from when it is critical, until staff set something else.
+DEFAULTS: Mapping[RuleMeasure, tuple[float, float]] = {
+    RuleMeasure.REQUESTS_FAILED: (1, 5),
+    RuleMeasure.REQUEST_P95: (500, 2_000),
+    RuleMeasure.JOBS_FAILED: (10, 50),
+    RuleMeasure.QUEUE_WAITING: (1_000, 20_000),
+    RuleMeasure.QUEUE_OLDEST: (300, 1_800),
+    RuleMeasure.JOBS_DEAD: (1, 100),
+    RuleMeasure.STATEMENT_SLOWER: (2, 10),
+    RuleMeasure.REPLICATION_LAG: (30, 300),
+    RuleMeasure.DISK_USED: (85, 95),
+    RuleMeasure.IDS_USED: (40, 75),
+    RuleMeasure.CONNECTIONS_USED: (80, 95),
+    RuleMeasure.BLOCKED: (30, 300),
+}
+ADD = """
+INSERT INTO alert_rules (measure, severity, threshold)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::float8[]) ON CONFLICT (measure, severity) DO NOTHING
+"""
 
 
 @dataclass(frozen=True)
@@ -40,11 +59,39 @@ def code(measure: str) -> str:
     return f"rule.{measure}"
 
 
+def first_rules() -> list[AlertRule]:
+    """Return the rules as they are before staff change any, not stored."""
+    return [
+        AlertRule(measure=measure, severity=severity, threshold=threshold)
+        for measure, thresholds in DEFAULTS.items()
+        for severity, threshold in zip(
+            (Severity.WARNING, Severity.CRITICAL), thresholds, strict=True
+        )
+    ]
+
+
+def add_missing() -> int:
+    """Add the rules that the code knows and the table does not; return how many. What staff set stays."""
+    first = first_rules()
+    return sql.execute(
+        ADD,
+        [
+            [str(rule.measure) for rule in first],
+            [str(rule.severity) for rule in first],
+            [float(rule.threshold) for rule in first],
+        ],
+    )
+
+
 def look() -> list[Finding]:
-    """Read what the rules that are enabled watch; change nothing."""
+    """Read what the rules that are enabled watch, those that are not stored yet too; change nothing."""
+    stored = list(AlertRule.objects.order_by("measure"))
+    known = {(rule.measure, rule.severity) for rule in stored}
+    new = [rule for rule in first_rules() if (rule.measure, rule.severity) not in known]
     by_measure: dict[str, list[AlertRule]] = defaultdict(list)
-    for rule in AlertRule.objects.filter(is_enabled=True).order_by("measure"):
-        by_measure[rule.measure].append(rule)
+    for rule in [*stored, *new]:
+        if rule.is_enabled:
+            by_measure[rule.measure].append(rule)
     sight = Sight()
     return [_look(RuleMeasure(measure), rules, sight) for measure, rules in by_measure.items()]
 
@@ -69,8 +116,9 @@ def _look(measure: RuleMeasure, rules: list[AlertRule], sight: Sight) -> Finding
 def check() -> list[Finding]:
     """Look, raise an alert for each reading that breaks a rule, and keep what was found with the rules.
 
-    An alert whose cause is gone stays open until a person resolves it; it is just not seen again.
+    Rules that are missing are added first. An alert whose cause is gone stays open until a person resolves it; it is just not seen again.
     """
+    add_missing()
     found = look()
     for finding in found:
         worst = finding.readings[0].value if finding.readings else None

@@ -1,30 +1,10 @@
-"""Rules that raise alerts, with their first thresholds, and the messages sent about alerts."""
+"""Rules that raise alerts, and the messages sent about alerts."""
 
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
-
-# measure: from when it is a warning, from when it is critical
-THRESHOLDS = {
-    "requests_failed": (1, 5),
-    "request_p95": (500, 2000),
-    "jobs_failed": (10, 50),
-    "queue_waiting": (1000, 20_000),
-    "queue_oldest": (300, 1800),
-    "jobs_dead": (1, 100),
-    "statement_slower": (2, 10),
-    "replication_lag": (30, 300),
-    "disk_used": (85, 95),
-    "ids_used": (40, 75),
-    "connections_used": (80, 95),
-    "blocked": (30, 300),
-}
-RULES = "INSERT INTO alert_rules (measure, severity, threshold) VALUES " + ", ".join(
-    f"('{measure}', 'warning', {warning}), ('{measure}', 'critical', {critical})"
-    for measure, (warning, critical) in THRESHOLDS.items()
-)
 
 
 class Migration(migrations.Migration):
@@ -76,5 +56,4 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('measure', 'severity'), name='alert_rule_once'), models.CheckConstraint(condition=models.Q(('measure__in', ['requests_failed', 'request_p95', 'jobs_failed', 'queue_waiting', 'queue_oldest', 'jobs_dead', 'statement_slower', 'replication_lag', 'disk_used', 'ids_used', 'connections_used', 'blocked'])), name='alert_rule_measure_known'), models.CheckConstraint(condition=models.Q(('threshold__gte', 0)), name='alert_rule_threshold'), models.CheckConstraint(condition=models.Q(('cool_down_minutes__range', (1, 10080))), name='alert_rule_cool_down')],
             },
         ),
-        migrations.RunSQL(RULES, "DELETE FROM alert_rules"),
     ]

@@ -21,6 +21,7 @@ from khaacho.alerts import raise_alert
 from khaacho.enums import Role
 from khaacho.models import Alert, AuditLog, Job, QueueSetting, User
 from khaacho.permissions import ACTS
+from monitoring.alerting import rules
 from monitoring.enums import AdviceState, ReportState
 from monitoring.models import AlertRule
 from orders.enums import RefusalState
@@ -161,6 +162,11 @@ class Case:
         return self.permission or self.verb
 
 
+def make_rule() -> AlertRule:
+    rules.add_missing()
+    return AlertRule.objects.get(measure="jobs_dead", severity="warning")
+
+
 CASES = [
     Case("approve_vendor", lambda: make_vendor(approved=False), {"is_approved": True}),
     Case("block_vendor", make_vendor, {"is_blocked": True}, REASON),
@@ -242,7 +248,7 @@ CASES = [
     Case("cancel_report", make_report, {"state": ReportState.CANCELLED}),
     Case(
         "change_rule",
-        lambda: AlertRule.objects.get(measure="jobs_dead", severity="warning"),
+        make_rule,
         {"threshold": 5.0, "cool_down_minutes": 30, "is_enabled": False},
         {"threshold": "5", "cool_down_minutes": "30", **REASON},
     ),

@@ -24,6 +24,7 @@ from khaacho.models import (
 )
 from khaacho.rollback import run_after_rollback
 from monitoring import services as monitoring
+from monitoring.alerting import rules
 from monitoring.enums import Channel, ReportFormat, ReportKind
 from monitoring.maintenance.kinds import MaintenanceKind, MaintenanceState
 from monitoring.models import (
@@ -160,6 +161,7 @@ def _machinery(number: int, user_id: int) -> None:
         runs={"1": 1},
     )
     ReleaseMarker.objects.create(name=f"v{number}", released_at=moment)
+    rules.add_missing()
     AlertNotice.objects.create(
         alert=Alert.objects.latest("pk"),
         subject=f"trade::{number}",

@@ -23,6 +23,11 @@ from tests.monitoring.alerting.receivers import Hook, Postbox, mail_server, webh
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _rules(db) -> None:
+    rules.add_missing()
+
+
 @pytest.fixture
 def hook(settings) -> Iterator[Hook]:
     with webhook() as found:

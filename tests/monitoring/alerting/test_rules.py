@@ -26,8 +26,9 @@ committed = pytest.mark.django_db(transaction=True, databases=["default", "monit
 
 
 @pytest.fixture(autouse=True)
-def _only_ours(settings):
-    """Let no disk of this machine break a rule."""
+def _only_ours(settings, db):
+    """Have the rules as they are at first, and no disk of this machine break one."""
+    rules.add_missing()
     settings.WATCHED_DISKS = []
 
 
@@ -63,6 +64,23 @@ def test_every_measure_has_a_warning_and_a_graver_rule():
         found = dict(AlertRule.objects.filter(measure=measure).values_list("severity", "threshold"))
         assert set(found) == {"warning", "critical"}
         assert found["warning"] < found["critical"]
+
+
+def test_rules_that_are_missing_are_added_and_what_staff_set_stays():
+    AlertRule.objects.filter(measure="blocked").delete()
+    AlertRule.objects.filter(measure="jobs_dead", severity="warning").update(threshold=7)
+    assert rules.add_missing() == 2
+    assert rules.add_missing() == 0
+    assert AlertRule.objects.get(measure="jobs_dead", severity="warning").threshold == 7
+
+
+def test_before_any_rule_is_stored_a_dry_run_holds_all_against_the_codes_thresholds():
+    AlertRule.objects.all().delete()
+    make_jobs(1, state=JobState.DEAD, finished_at=timezone.now(), last_error="x")
+    code, said = run("--dry-run")
+    assert code == 1
+    assert f"{len(RuleMeasure)} measures read, 1 alerts" in said
+    assert not AlertRule.objects.exists()
 
 
 def test_every_measure_can_be_read_on_an_idle_site():
