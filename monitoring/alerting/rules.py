@@ -4,9 +4,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from khaacho import audit, sql
 from khaacho.actors import Actor, act, require_staff
@@ -38,6 +40,8 @@ DEFAULTS: Mapping[RuleMeasure, tuple[float, float]] = {
     RuleMeasure.CONNECTIONS_USED: (80, 95),
     RuleMeasure.BLOCKED: (30, 300),
 }
+# Two weeks of samples are added up for it, four million rows where a thousand statements are busy.
+SELDOM = {RuleMeasure.STATEMENT_SLOWER: timedelta(hours=1)}
 ADD = """
 INSERT INTO alert_rules (measure, severity, threshold)
 SELECT * FROM unnest(%s::text[], %s::text[], %s::float8[]) ON CONFLICT (measure, severity) DO NOTHING
@@ -83,17 +87,27 @@ def add_missing() -> int:
     )
 
 
-def look() -> list[Finding]:
-    """Read what the rules that are enabled watch, those that are not stored yet too; change nothing."""
+def look(*, due: bool = False) -> list[Finding]:
+    """Read what the rules that are enabled watch, those that are not stored yet too; change nothing.
+
+    With `due` it leaves out what is costly and was read within SELDOM.
+    """
     stored = list(AlertRule.objects.order_by("measure"))
     known = {(rule.measure, rule.severity) for rule in stored}
     new = [rule for rule in first_rules() if (rule.measure, rule.severity) not in known]
     by_measure: dict[str, list[AlertRule]] = defaultdict(list)
     for rule in [*stored, *new]:
-        if rule.is_enabled:
+        if rule.is_enabled and not (due and _is_fresh(rule)):
             by_measure[rule.measure].append(rule)
     sight = Sight()
     return [_look(RuleMeasure(measure), rules, sight) for measure, rules in by_measure.items()]
+
+
+def _is_fresh(rule: AlertRule) -> bool:
+    age = SELDOM.get(RuleMeasure(rule.measure))
+    return (
+        age is not None and rule.checked_at is not None and timezone.now() - rule.checked_at < age
+    )
 
 
 def _look(measure: RuleMeasure, rules: list[AlertRule], sight: Sight) -> Finding:
@@ -116,10 +130,11 @@ def _look(measure: RuleMeasure, rules: list[AlertRule], sight: Sight) -> Finding
 def check() -> list[Finding]:
     """Look, raise an alert for each reading that breaks a rule, and keep what was found with the rules.
 
-    Rules that are missing are added first. An alert whose cause is gone stays open until a person resolves it; it is just not seen again.
+    Rules that are missing are added first. An alert whose cause is gone stays open until a person
+    resolves it; it is just not seen again.
     """
     add_missing()
-    found = look()
+    found = look(due=True)
     for finding in found:
         worst = finding.readings[0].value if finding.readings else None
         AlertRule.objects.filter(measure=finding.measure, is_enabled=True).update(

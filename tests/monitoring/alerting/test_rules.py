@@ -91,6 +91,15 @@ def test_every_measure_can_be_read_on_an_idle_site():
     assert not AlertRule.objects.filter(checked_at=None).exists()
 
 
+def test_what_is_costly_is_read_by_the_hour_and_the_rest_each_time():
+    measured = {finding.measure for finding in rules.check()}
+    assert measured == set(RuleMeasure)
+    assert {finding.measure for finding in rules.check()} == measured - set(rules.SELDOM)
+    AlertRule.objects.update(checked_at=timezone.now() - timedelta(minutes=61))
+    assert {finding.measure for finding in rules.check()} == measured
+    assert {finding.measure for finding in rules.look()} == measured
+
+
 @committed
 def test_failed_requests_are_a_share_and_name_the_worst_route():
     span("2xx", 96)
