@@ -71,8 +71,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 @pytest.fixture(scope="session", autouse=True)
 def _static_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """WhiteNoise warns of a missing directory, and warnings are errors."""
-    with override_settings(STATIC_ROOT=tmp_path_factory.getbasetemp()):
+    """WhiteNoise warns of a missing directory, and warnings are errors; it reads all that lies in there."""
+    with override_settings(STATIC_ROOT=tmp_path_factory.mktemp("static")):
         yield
 
 

@@ -217,9 +217,10 @@ def test_refuses_names_too_long_or_twice():
 def test_queries_of_the_table_use_its_partial_indexes(condition, index):
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO jobs (queue, kind, args, reference, dedupe_key, state, lease_until)"
-            " SELECT 'reports', 'k', '{}', '', 'key-' || n, CASE n % 250 WHEN 1 THEN 'queued'"
-            " WHEN 2 THEN 'running' ELSE 'done' END, now() FROM generate_series(1, 5000) n"
+            "INSERT INTO jobs (queue, kind, args, reference, dedupe_key, state, lease_until, run_after)"
+            " SELECT 'reports', 'k', '{}', '', 'key-' || n, CASE n % 4 WHEN 1 THEN 'queued'"
+            " WHEN 2 THEN 'running' ELSE 'done' END, now() + n * interval '1 minute',"
+            " now() + (n - 20) * interval '1 minute' FROM generate_series(1, 5000) n"
         )
         # what others left in the indexes would count as theirs
         cursor.execute("REINDEX TABLE jobs")
