@@ -1,5 +1,7 @@
 """In a real browser: a session that blocks is cancelled, a table is analyzed, by pressing buttons."""
 
+import re
+
 import pytest
 from django.db import connection
 from playwright.sync_api import expect
@@ -52,7 +54,7 @@ def test_cancels_who_blocks_and_analyzes_a_table(live_server, officer: User):  #
         sign_in(page, live_server.url, officer)
         page.goto(f"{live_server.url}/admin/database/connections/")
         look_at(page, "connections")
-        expect(page.locator("#panel-blocking")).to_contain_text("3 sessions wait")
+        expect(page.locator("#panel-blocking")).to_contain_text(re.compile(r"\d sessions wait"))
         expect(page.locator("#panel-blocking")).to_contain_text("task imports.products")
         page.get_by_role("button", name=f"Cancel {root.pid}").first.click()
         expect(page.locator(".given")).to_contain_text(f"sessions {links[1].pid}")

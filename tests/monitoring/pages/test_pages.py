@@ -260,7 +260,8 @@ def test_overview_counts_what_waits(keeper, probe, stranger):
     assert "3 jobs wait 2 dead jobs" in found["jobs"]
     assert re.search(r"\d connections", found["connections"])
     assert f"session {stranger.info.backend_pid}" in found["transaction"]
-    assert "0 blocked sessions nobody waits" in found["blocked"]
+    # tests of other databases on this server may have some
+    assert re.search("0 blocked sessions nobody waits|[1-9] blocked sessions? ", found["blocked"])
     assert "of the transaction ids used far away" in found["wraparound"]
     assert "answers" in found["redis"]
 
