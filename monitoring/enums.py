@@ -1,4 +1,6 @@
-"""Reports: what they are about, their form, and how far they are. Advice: what became of it. Alerts: what is measured, who is told."""
+"""Reports: what they are about, their form, and how far they are. Advice: what became of it. Alerts: what is
+measured, and who is told.
+"""
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _

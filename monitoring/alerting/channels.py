@@ -4,8 +4,6 @@ The webhook's body is JSON with the fields of Message; its header X-Khaacho-Sign
 `sha256=` and the HMAC-SHA-256 of the body under ALERT_WEBHOOK_SECRET, X-Khaacho-Notice the notice's id.
 """
 
-import hashlib
-import hmac
 import json
 import smtplib
 from dataclasses import asdict, dataclass
@@ -18,6 +16,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from khaacho.exceptions import KhaachoError
+from khaacho.signatures import sign
 from monitoring.enums import Channel
 
 SECONDS = 10.0  # for an answer, and for a mail server
@@ -66,16 +65,11 @@ def send(channel: Channel, message: Message) -> None:
         _mail(message)
 
 
-def signature(body: bytes, secret: str) -> str:
-    """Return the value of X-Khaacho-Signature for a body."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
 def _post(message: Message) -> None:
     body = json.dumps(asdict(message), cls=DjangoJSONEncoder, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "X-Khaacho-Notice": str(message.notice_id)}
     if settings.ALERT_WEBHOOK_SECRET:
-        headers["X-Khaacho-Signature"] = signature(body, settings.ALERT_WEBHOOK_SECRET)
+        headers["X-Khaacho-Signature"] = sign(body, settings.ALERT_WEBHOOK_SECRET)
     try:
         answer = httpx.post(
             settings.ALERT_WEBHOOK_URL, content=body, headers=headers, timeout=SECONDS
@@ -88,9 +82,9 @@ def _post(message: Message) -> None:
 
 def _mail(message: Message) -> None:
     where = f"[{message.environment}] " if message.environment else ""
-    first_line = " ".join(message.message.split())  # a header has one line
+    line = " ".join(message.message.split())  # a header has one
     mail = EmailMessage(
-        subject=f"{where}{message.severity.upper()}: {first_line}"[:200],
+        subject=f"{where}{message.severity.upper()}: {line}"[:200],
         body=_text(message),
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=settings.ALERT_EMAIL_TO,

@@ -34,8 +34,7 @@ FROM pg_stat_replication ORDER BY seconds DESC LIMIT 20
 """
 CONNECTIONS = """
 SELECT coalesce(sum(connections), 0)::int AS used,
-    current_setting('max_connections')::int
-        - current_setting('superuser_reserved_connections')::int AS room
+    max(max_connections - reserved_connections) AS room
 FROM monitor.connections
 """
 IDS = """

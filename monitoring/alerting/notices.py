@@ -5,7 +5,6 @@ server that is away delays nothing else. Sent at least once: a worker that is ki
 its commit sends again, with the notice's id, by which a receiver knows it.
 """
 
-import logging
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +17,6 @@ from khaacho.models import Alert
 from monitoring.alerting import channels
 from monitoring.alerting.models import ERROR_MAX, AlertNotice
 from monitoring.enums import Channel, NoticeState
-
-log = logging.getLogger(__name__)
 
 SEND = "monitoring.send_notice"
 AT_ONCE = 50  # notices of one pass; the gravest go first, the others a minute later

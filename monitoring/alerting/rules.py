@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -97,10 +97,14 @@ def look(*, due: bool = False) -> list[Finding]:
     new = [rule for rule in first_rules() if (rule.measure, rule.severity) not in known]
     by_measure: dict[str, list[AlertRule]] = defaultdict(list)
     for rule in [*stored, *new]:
-        if rule.is_enabled and not (due and _is_fresh(rule)):
+        if rule.is_enabled:
             by_measure[rule.measure].append(rule)
     sight = Sight()
-    return [_look(RuleMeasure(measure), rules, sight) for measure, rules in by_measure.items()]
+    return [
+        _look(RuleMeasure(measure), rules, sight)
+        for measure, rules in by_measure.items()
+        if not (due and all(_is_fresh(rule) for rule in rules))
+    ]
 
 
 def _is_fresh(rule: AlertRule) -> bool:
@@ -115,7 +119,7 @@ def _look(measure: RuleMeasure, rules: list[AlertRule], sight: Sight) -> Finding
     try:
         with transaction.atomic():  # what one measure could not read leaves the others
             readings = measures.read(measure, sight)
-    except (Unavailable, OSError) as error:
+    except (Unavailable, DatabaseError, OSError) as error:
         log.warning("alerts.unread", extra={"measure": measure.value, "reason": str(error)})
         return Finding(measure, (), (), error=str(error)[:ERROR_MAX])
     broken = []
@@ -179,13 +183,17 @@ def change(
         errors["cool_down_minutes"] = [f"Use 1 to {COOL_DOWN_MAX} minutes."]
     if errors:
         raise Invalid("The rule cannot be so.", errors=errors)
-    before = {"threshold": rule.threshold, "cool_down_minutes": rule.cool_down_minutes}
+    fields = {
+        "threshold": threshold,
+        "cool_down_minutes": cool_down_minutes,
+        "is_enabled": is_enabled,
+    }
+    old = {name: getattr(rule, name) for name in fields}
     AlertRule.objects.filter(pk=rule_id).update(
-        threshold=threshold,
-        cool_down_minutes=cool_down_minutes,
-        is_enabled=is_enabled,
+        **fields,
         changed_by_id=actor.user_id,
         changed_at=Now(),
+        checked_at=None,  # as it is now it was not: the next check reads also what is read seldom
     )
     audit.record(
         actor,
@@ -193,10 +201,6 @@ def change(
         entity_type="alert_rule",
         entity_id=rule_id,
         reason=reason,
-        old={**before, "is_enabled": rule.is_enabled},
-        new={
-            "threshold": threshold,
-            "cool_down_minutes": cool_down_minutes,
-            "is_enabled": is_enabled,
-        },
+        old=old,
+        new=fields,
     )

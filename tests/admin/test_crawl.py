@@ -131,7 +131,7 @@ def overflow(page: Page) -> int:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_page_is_quiet_and_open_to_all(part, live_server, officer: User, days_of_trade):  # noqa: F811
+def test_every_page_is_quiet_and_open_to_all(part, live_server, officer: User, days_of_trade):  # noqa: F811 - the fixture
     days_of_trade(1)
     found = list(dict.fromkeys(addresses()))
     assert len(found) > 90

@@ -11,10 +11,10 @@ from django.test import Client
 from credit.models import Retailer
 from khaacho import jobs
 from khaacho.models import User
+from khaacho.signatures import sign
 from tests.factories import make_retailer, make_vendor
 from vendors.models import Vendor
 from whatsapp.models import WhatsAppMessage
-from whatsapp.signatures import sign
 
 SECRET = "app-secret"
 URL = "/api/v1/whatsapp/webhook"

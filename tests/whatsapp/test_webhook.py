@@ -11,10 +11,10 @@ from django.db import connection
 from django.test import Client
 
 from khaacho.models import Job
+from khaacho.signatures import is_signed, sign
 from tests.processes import ROOT, environment
 from tests.whatsapp.meta import SECRET, URL, envelope, post, text
 from whatsapp.models import WhatsAppWebhook
-from whatsapp.signatures import is_signed, sign
 
 pytestmark = pytest.mark.django_db
 
@@ -176,7 +176,7 @@ WITHOUT_DATABASE = f"""
 import django
 django.setup()
 from django.test import Client
-from whatsapp.signatures import sign
+from khaacho.signatures import sign
 body = b'{{"entry": []}}'
 response = Client().post(
     "{URL}", body, content_type="application/json",

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods
 
 from khaacho.api.addresses import client_address
 from khaacho.api.problems import problem
+from khaacho.signatures import is_signed
 from whatsapp import payloads, services
-from whatsapp.signatures import is_signed
 
 rejections = logging.getLogger("khaacho.rejections")
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from bench.trade.play import backstage
 from bench.trade.play.plan import Errand
 from bench.trade.play.site import Answer, Person
-from whatsapp.signatures import sign
+from khaacho.signatures import sign
 
 WEBHOOK = "whatsapp/webhook"
 ANSWER_SECONDS = 60.0

@@ -7,7 +7,7 @@ from datetime import timedelta
 from smtplib import SMTPException
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections, transaction
 from django.db.models import F
 
 from khaacho import alert_desk
@@ -15,6 +15,7 @@ from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
 from khaacho.models import Alert, Job
+from khaacho.signatures import sign
 from monitoring.alerting import channels, notices, rules
 from monitoring.enums import Channel, NoticeState
 from monitoring.models import AlertNotice, AlertRule
@@ -93,7 +94,7 @@ def test_the_webhook_has_what_a_receiver_needs_and_is_signed(hook, settings):
         "environment": "staging",
     }
     [headers] = hook.headers
-    assert headers["X-Khaacho-Signature"] == channels.signature(body, "a secret of two")
+    assert headers["X-Khaacho-Signature"] == sign(body, "a secret of two")
     assert headers["X-Khaacho-Notice"] == str(notice.pk)
     assert (notice.state, notice.error) == (NoticeState.SENT, "")
 
@@ -249,6 +250,14 @@ def test_a_mail_server_that_refuses_is_said(postbox):
     with pytest.raises(channels.NotSent, match="SMTPRecipientsRefused") as caught:
         notices.send(AlertNotice.objects.get().pk)
     assert isinstance(caught.value.__cause__, SMTPException)
+
+
+@pytest.mark.parametrize("fields", [{"channel": "pigeon"}, {"state": "sent"}, {"state": "lost"}])
+def test_the_table_refuses_a_notice_that_makes_no_sense(hook, fields):
+    ring()
+    notices.queue_due()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        AlertNotice.objects.update(**fields)
 
 
 def test_each_notice_has_its_job_in_the_same_transaction(hook):

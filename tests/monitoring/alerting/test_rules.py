@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from khaacho.actors import SYSTEM
@@ -212,6 +212,41 @@ def test_what_one_measure_cannot_read_hides_no_other(settings, tmp_path):
     assert Alert.objects.filter(code="rule.jobs_dead").exists()
     unread = AlertRule.objects.exclude(last_error="")
     assert {rule.measure for rule in unread} == {"disk_used"}
+
+
+def test_what_the_database_refuses_to_one_measure_hides_no_other(settings, tmp_path):
+    settings.WATCHED_DISKS = [str(tmp_path)]
+    AlertRule.objects.filter(measure="disk_used", severity="warning").update(threshold=0)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE queue_settings CASCADE")
+    rules.check()
+    assert Alert.objects.filter(code="rule.disk_used").exists()
+    unread = set(AlertRule.objects.exclude(last_error="").values_list("measure", flat=True))
+    assert unread == {"jobs_failed", "queue_waiting", "queue_oldest", "jobs_dead"}
+
+
+def test_a_rule_that_was_changed_is_held_against_at_once():
+    rules.check()
+    rule = AlertRule.objects.get(measure="statement_slower", severity="warning")
+    given = {"threshold": 3, "cool_down_minutes": 60, "is_enabled": True, "reason": "x"}
+    rules.change(rule_id=rule.pk, actor=make_actor(), **given)
+    assert RuleMeasure.STATEMENT_SLOWER in {finding.measure for finding in rules.check()}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"measure": "mood"},
+        {"threshold": -1},
+        {"cool_down_minutes": 0},
+        {"cool_down_minutes": 10_081},
+        {"severity": "critical"},  # is there already
+    ],
+)
+def test_the_table_refuses_a_rule_that_makes_no_sense(fields):
+    rule = AlertRule.objects.filter(measure="jobs_dead", severity="warning")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        rule.update(**fields)
 
 
 def test_a_threshold_is_changed_with_a_reason_and_audited():

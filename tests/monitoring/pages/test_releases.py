@@ -16,7 +16,7 @@ def test_without_a_release_it_says_how_to_mark_one(keeper):
     assert "manage.py release_marker NAME" in body(keeper, url("releases"))
 
 
-def test_what_became_slower_is_listed_by_added_time(keeper, marker):  # noqa: F811
+def test_what_became_slower_is_listed_by_added_time(keeper, marker):  # noqa: F811 - the fixture
     make(marker, 1, (50, 10, 3), (50, 20, 5))
     make(marker, 2, (50, 10, 3), (500, 16, 5))
     make(marker, 3, (50, 10, 3), (50, 10.5, 3))
@@ -27,7 +27,7 @@ def test_what_became_slower_is_listed_by_added_time(keeper, marker):  # noqa: F8
     assert "have taken 7.0 s more than they would have" in text
 
 
-def test_an_earlier_release_can_be_chosen_and_one_without_samples_says_so(keeper, marker):  # noqa: F811
+def test_an_earlier_release_can_be_chosen_and_one_without_samples_says_so(keeper, marker):  # noqa: F811 - the fixture
     make(marker, 1, (50, 10, 3), (50, 20, 5))
     newer = ReleaseMarker.objects.create(name="v3", released_at=marker.released_at + HOUR + DAY)
     assert "nothing to compare" in body(keeper, url("releases"))
@@ -38,13 +38,13 @@ def test_an_earlier_release_can_be_chosen_and_one_without_samples_says_so(keeper
     assert "nothing to compare" in body(keeper, url("releases", release="-1"))
 
 
-def test_nothing_slower_is_said(keeper, marker):  # noqa: F811
+def test_nothing_slower_is_said(keeper, marker):  # noqa: F811 - the fixture
     make(marker, 3, (50, 10, 3), (50, 10.5, 3))
     text = words(body(keeper, url("releases")))
     assert "No statement with 30 calls on either side takes 1.5 times what it took." in text
 
 
-def test_costs_the_same_statements_however_much_became_slower(keeper, marker):  # noqa: F811
+def test_costs_the_same_statements_however_much_became_slower(keeper, marker):  # noqa: F811 - the fixture
     counts = []
     for number in (1, 30):
         for each in range(number):

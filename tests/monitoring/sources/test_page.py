@@ -32,7 +32,7 @@ def test_shows_routes_and_tasks(seen, keeper):  # noqa: F811 - the fixture
     assert "9.0" in task
 
 
-def test_who_waits_and_who_blocks_is_traced_to_the_page_that_sends_it(seen, keeper):  # noqa: F811
+def test_who_waits_and_who_blocks_is_traced_to_the_page_that_sends_it(seen, keeper):  # noqa: F811 - the fixture
     seen.forget()
     text = "UPDATE chain_of_locks SET n = %s WHERE id = %s"
     seen.place(
@@ -50,6 +50,6 @@ def test_who_waits_and_who_blocks_is_traced_to_the_page_that_sends_it(seen, keep
         assert "/admin/database/statements/" in sent_by + node[:900]
 
 
-def test_says_that_nothing_was_counted(keeper):  # noqa: F811
+def test_says_that_nothing_was_counted(keeper):  # noqa: F811 - the fixture
     text = keeper.get(reverse("database-routes")).content.decode()
     assert text.count("Nothing was counted in this range.") == 2

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from khaacho.phones import normalise_phone
+from khaacho.signatures import sign
 from whatsapp.models import WhatsAppMessage
-from whatsapp.signatures import sign
 
 NOT_TAKEN, WRONG_USE, NO_ANSWER = 1, 2, 3
 POLL_SECONDS = 0.1

@@ -1,4 +1,4 @@
-"""Who may speak to the webhook: Meta signs the raw body with the app's secret."""
+"""Signed bodies of webhooks, as Meta signs its own: HMAC-SHA-256 of the raw body under a shared secret."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ PREFIX = "sha256="
 
 
 def sign(body: bytes, secret: str) -> str:
-    """Return the value of X-Hub-Signature-256 for a raw body."""
+    """Return the value of the header (Meta's is X-Hub-Signature-256) for a raw body."""
     return PREFIX + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
