@@ -2,7 +2,7 @@
 
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Hook:
-    """A webhook that answers `status`."""
+    """A webhook that answers `status`, after what `meanwhile` does."""
 
     status: int = 204
+    meanwhile: Callable[[], None] = lambda: None
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
@@ -29,6 +30,7 @@ def webhook() -> Iterator[Hook]:
         def do_POST(self) -> None:
             hook.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
             hook.headers.append(dict(self.headers.items()))
+            hook.meanwhile()
             self.send_response(hook.status)
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")

@@ -232,6 +232,24 @@ def test_an_answer_that_is_no_success_keeps_it_queued_with_the_reason(hook, stat
     assert len(hook.bodies) == 2
 
 
+@pytest.mark.django_db(transaction=True)
+def test_who_fails_to_send_what_another_has_sent_says_nothing_of_it(hook):
+    """A worker whose lease ran out goes on for a while beside the next."""
+    ring()
+    notices.queue_due()
+    notice = AlertNotice.objects.get()
+
+    def another_sends() -> None:
+        AlertNotice.objects.update(state=NoticeState.SENT, sent_at=notice.created_at)
+        connections.close_all()
+
+    hook.status, hook.meanwhile = 500, another_sends
+    with pytest.raises(channels.NotSent):
+        notices.send(notice.pk)
+    notice.refresh_from_db()
+    assert (notice.state, notice.error) == ("sent", "")
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/", "http://[/", "gopher://127.0.0.1/", "not an address"]
 )

@@ -1,13 +1,17 @@
 """Each measure reads what is there; what is over a threshold raises one alert, the gravest."""
 
+import os
+import threading
 from datetime import timedelta
 from io import StringIO
 
+import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.utils import timezone
 
+from khaacho import sql
 from khaacho.actors import SYSTEM
 from khaacho.enums import JobState, Queue, Role
 from khaacho.exceptions import Forbidden, Invalid, NotFound
@@ -18,7 +22,8 @@ from monitoring.alerting.measures import Sight, read
 from monitoring.enums import RuleMeasure
 from monitoring.models import AlertRule, OriginSpan
 from tests.factories import make_actor
-from tests.monitoring.sessions import chain
+from tests.monitoring.sessions import chain, state_of
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.django_db(databases=["default", "monitor"])
 # what is read beside the pool has to be committed
@@ -181,6 +186,18 @@ def test_who_waits_for_a_lock_is_told_with_the_root():
         assert f"at the root is {links[0].pid} (root)" in reading.says
 
 
+@committed
+def test_who_waits_in_another_database_is_none_of_ours():
+    params = connection.get_connection_params() | {"dbname": "postgres"}
+    with psycopg.connect(**params) as holder, psycopg.connect(**params) as waiter:
+        holder.execute("SELECT pg_advisory_xact_lock(%s)", [os.getpid()])
+        waiter.execute("SET LOCAL lock_timeout = 0")
+        waiter.pgconn.send_query(b"SELECT pg_advisory_xact_lock(%d)" % os.getpid())
+        wait_for(lambda: state_of(waiter.info.backend_pid) == ("active", "Lock"))
+        assert read(RuleMeasure.BLOCKED, Sight()) == []
+        waiter.close()
+
+
 def test_connections_are_counted_against_the_room_there_is():
     [reading] = read(RuleMeasure.CONNECTIONS_USED, Sight())
     with connection.cursor() as cursor:
@@ -266,6 +283,35 @@ def test_a_threshold_is_changed_with_a_reason_and_audited():
     line = AuditLog.objects.get(action="alert_rule.changed")
     assert (line.entity_id, line.reason) == (rule.pk, "two are normal")
     assert line.new_values["old"]["threshold"] == 1
+
+
+@committed
+def test_of_two_changes_at_once_the_second_knows_what_the_first_has_set():
+    officer = make_actor()
+    rule = AlertRule.objects.get(measure="jobs_dead", severity="warning")
+    given = {"cool_down_minutes": 60, "is_enabled": True, "reason": "x", "actor": officer}
+
+    def second() -> None:
+        rules.change(rule_id=rule.pk, threshold=9, **given)
+        connections.close_all()
+
+    thread = threading.Thread(target=second)
+    with transaction.atomic():
+        rules.change(rule_id=rule.pk, threshold=5, **given)
+        thread.start()
+        wait_for(_somebody_waits)
+    thread.join()
+    lines = AuditLog.objects.filter(action="alert_rule.changed").order_by("pk")
+    assert [line.new_values["old"]["threshold"] for line in lines] == [1, 5]
+
+
+def _somebody_waits() -> bool:
+    """Whether a session waits for this one: pg_stat_activity would show the same all transaction long."""
+    [(waiting,)] = sql.fetch(
+        "SELECT count(*) FROM pg_locks"
+        " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
+    return bool(waiting)
 
 
 @pytest.mark.parametrize(
