@@ -18,6 +18,7 @@ from bench.harness.findings import Bench, Findings
 from bench.harness.results import Run
 from bench.targets import (
     catalogue,
+    database_pages,
     desk,
     indexes,
     jobs,
@@ -37,6 +38,7 @@ MEASURES: Mapping[str, Callable[[Bench], Findings]] = {
     "3": catalogue.measure,
     "4": ledger.measure,
     "5": desk.measure,
+    "10": database_pages.measure,
     "6b": queue_stats.measure,
     "http": traffic.measure,
     "6": jobs.measure,
@@ -86,6 +88,7 @@ def prepare() -> None:
     """Serve the reference too, count requests no more than it does, and keep messages to ourselves."""
     settings.ROOT_URLCONF = "bench.reference.urls"
     settings.RATE_LIMITED = False
+    settings.SOURCES_SECONDS = 0  # counted, but published nowhere: home has no tables
     parts = urlsplit(settings.REDIS_URL)
     if not settings.CELERY_BROKER_URL or settings.CELERY_BROKER_URL == settings.REDIS_URL:
         settings.CELERY_BROKER_URL = urlunsplit(parts._replace(path=f"/{BROKER_DATABASE}"))

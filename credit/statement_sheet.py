@@ -8,10 +8,10 @@ from fpdf.enums import Align
 
 from credit.models import CreditLedger
 from credit.selectors import Statement
+from khaacho.lettering import one_line
 from khaacho.listing_sheet import Line, Listing
 from khaacho.listing_sheet import draw as draw_listing
 from khaacho.money import ZERO, figure, format_npr
-from khaacho.sheet import one_line
 from khaacho.sheet_table import Column
 
 COLUMNS = (

@@ -15,7 +15,7 @@ from django_redis.pool import ConnectionFactory
 from redis import exceptions
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
-from khaacho import cache_budget
+from khaacho import cache_budget, origins
 from khaacho.breaker import breaker_of
 
 log = logging.getLogger(__name__)
@@ -82,14 +82,17 @@ class Bounded:
         self.socket_connect_timeout = self.socket_timeout = seconds
         if self._sock is not None:
             self._sock.deadline = begun + seconds
+        outcome = origins.FAILED
         try:
             yield
+            outcome = origins.DONE
         except (*BROKEN, OSError) as error:
             if breaker.trip():
                 log.warning("redis.failed", extra={"error": type(error).__name__})
             raise
         finally:
             cache_budget.spend(begun)
+            origins.asked_cache(time.monotonic() - begun, outcome)
             if self._sock is not None:
                 self._sock.deadline = None
         breaker.reset()

@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.retry import Retry
 
-from khaacho import cache_budget
+from khaacho import cache_budget, origins
 from khaacho.breaker import breaker_of
 from khaacho.cache_connections import Deadlined
 
@@ -68,8 +68,10 @@ def ask(script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> R
     breaker = breaker_of(url)
     if seconds <= 0 or not breaker.permits():
         raise Unavailable
+    outcome = origins.FAILED
     try:
         reply = _wire(url).run(script, keys, arguments, begun + seconds)
+        outcome = origins.DONE
     except _Late as error:
         raise Unavailable from error
     except (OSError, ValueError, RecursionError, exceptions.RedisError) as error:
@@ -78,6 +80,7 @@ def ask(script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> R
         raise Unavailable from error
     finally:
         cache_budget.spend(begun)
+        origins.asked_cache(time.monotonic() - begun, outcome)
     breaker.reset()
     return reply
 

@@ -28,7 +28,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
-from khaacho import cache_wire, jobs
+from khaacho import cache_wire, jobs, reading
 from khaacho.cache_wire import Script, Unavailable
 
 log = logging.getLogger(__name__)
@@ -252,7 +252,12 @@ class Visit:
 
         Never fails for Redis's sake, and waits for another caller at most WAIT_SECONDS. Inside a
         transaction, which may see what nobody else does, nothing is looked up and nothing kept.
+        It is computed on the primary: a replica may lack the very change that ended the page before.
         """
+        with reading.pinned():
+            return self._page_or(compute)
+
+    def _page_or(self, compute: Callable[[], Page | None]) -> Page | None:
         if connection.in_atomic_block:
             return compute()
         try:

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "khaacho.settings")
 
@@ -12,13 +12,25 @@ app = Celery("khaacho")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["khaacho"])
 app.steps["worker"].add("khaacho.heartbeat:HeartbeatStep")
+app.steps["worker"].add("khaacho.farewell:FarewellStep")
+
+
+@setup_logging.connect
+def _log_as_everywhere(**_: Any) -> None:
+    """Keep Celery from setting levels and handlers of its own: workers and beat log as settings say."""
+    from django.conf import settings  # noqa: PLC0415 - the application is made before Django's
+    from django.utils.log import configure_logging  # noqa: PLC0415 - see above
+
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
 
 
 @worker_process_init.connect
-def _limit_memory(**_: Any) -> None:
+def _begin_process(**_: Any) -> None:
     from khaacho.direct import limit_memory  # noqa: PLC0415 - the application is made before Django's
+    from khaacho.jobs import interrupting  # noqa: PLC0415
 
     limit_memory()
+    interrupting.listen()
 
 
 @worker_process_shutdown.connect

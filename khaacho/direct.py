@@ -23,7 +23,7 @@ from django.db import Error, connections
 
 from khaacho import jobs, origins
 from khaacho.enums import Queue
-from khaacho.jobs import Claim, Node
+from khaacho.jobs import Claim, Node, interrupting
 from khaacho.jobs.nodes import REPORT_SECONDS
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Child:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGALRM, _interrupt)
+        interrupting.listen()
         limit_memory()
         attempted = 0
         while self._goes_on and attempted != self.order.limit:
@@ -88,7 +89,8 @@ class Child:
 
     @property
     def _goes_on(self) -> bool:
-        return not self.stopping and os.getppid() == self.parent
+        is_leaving = self.stopping or interrupting.is_leaving()
+        return not is_leaving and os.getppid() == self.parent
 
     def _idle(self) -> None:
         until = time.monotonic() + IDLE_SECONDS
@@ -123,6 +125,7 @@ class Parent:
     order: Order
     tally: Tally = field(default_factory=Tally)
     stopping: bool = False
+    patience: float = float("inf")  # until when the last job may run
     pid: int = 0
     claim: Claim | None = None
     deadline: float = float("inf")
@@ -188,8 +191,15 @@ class Parent:
                 os.kill(self.pid, signal.SIGKILL)
                 self.deadline = float("inf")
             if self.stopping:
-                os.kill(self.pid, signal.SIGTERM)
+                self._let_go()
             duties.attend()
+
+    def _let_go(self) -> None:
+        """Have the child begin nothing more; once its time is up, have it hand back what it does."""
+        is_over = time.monotonic() > self.patience
+        os.kill(self.pid, interrupting.SIGNAL if is_over else signal.SIGTERM)
+        if is_over:
+            self.patience = float("inf")
 
     def _is_over(self) -> bool:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -212,6 +222,7 @@ class Parent:
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
+        self.patience = time.monotonic() + settings.JOB_GRACE_SECONDS
 
 
 class Duties:

@@ -4,9 +4,12 @@ An event is a frozen dataclass in its publisher's `events.py`, past tense, ids a
 A handler is a dotted path in the subscriber's `handlers.py`; it is idempotent and receives the event.
 """
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from khaacho import jobs
@@ -51,11 +54,23 @@ def publish(*facts: Event) -> None:
 
 def jobs_of(*facts: Event) -> list[jobs.NewJob]:
     """Return the jobs that publishing inserts, for the statement that writes the fact itself."""
+    _tell(facts)
     return [
         jobs.NewJob(kind, {"kind": kind, "event": vars(fact)}, fact.reference)
         for fact in facts
         for kind in _subscribers.get(type(fact).__name__, ())
     ]
+
+
+def _tell(facts: Sequence[Event]) -> None:
+    """Log the facts once they stand; who is logged at has a name of the app that publishes them."""
+
+    def tell() -> None:
+        for fact in facts:
+            logging.getLogger(type(fact).__module__).info(type(fact).__name__, extra=vars(fact))
+
+    if facts and connection.in_atomic_block:  # else they are refused
+        transaction.on_commit(tell, robust=True)
 
 
 def deliver(*, kind: str, event: dict[str, Any]) -> None:

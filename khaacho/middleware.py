@@ -1,5 +1,6 @@
 """What every request needs: an id, a bound on its time in Redis, an answer in the API's form whatever went wrong."""
 
+import logging
 import re
 import secrets
 from collections.abc import Callable
@@ -21,8 +22,18 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from khaacho import cache_budget, logs, origins
 from khaacho.api import problems
 
+log = logging.getLogger("khaacho.requests")
 Handler = Callable[[HttpRequest], HttpResponseBase]
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NUMBER = re.compile(
+    r"[0-9._-]{7,}|ey[JA-Z][A-Za-z0-9._-]+"
+)  # may be a phone or a token: both stay out of logs
+# What asks much more than it changes is not logged, unless it is slow, refused or fails.
+_UNLOGGED: frozenset[str | None] = {
+    "none": origins.METHODS | {None},
+    "writes": frozenset({"GET", "HEAD", "OPTIONS", None}),
+    "all": frozenset[str | None](),
+}[settings.LOG_REQUESTS]
 # What a page may load and who may show it; nothing inline, no data: addresses (docs/adr/0031-theme.md).
 PAGE_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
 _SQUEEZED = ("text/html", "text/javascript")
@@ -37,13 +48,16 @@ def request_id(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        value = given if _SAFE_ID.fullmatch(given) else secrets.token_hex(16)
+        is_safe = _SAFE_ID.fullmatch(given) and not _NUMBER.fullmatch(given)
+        value = given if is_safe else secrets.token_hex(16)
         begun = perf_counter()
         origin = origins.Origin(request=request)
         token, outer = logs.request_id.set(value), origins.current.set(origin)
         try:
             with cache_budget.of_request():
                 response = get_response(request)
+            if request.method not in _UNLOGGED:
+                _tell(request, response, begun)
         finally:
             origins.current.reset(outer)
             logs.request_id.reset(token)
@@ -52,6 +66,21 @@ def request_id(get_response: Handler) -> Handler:
         return response
 
     return middleware
+
+
+def _tell(request: HttpRequest, response: HttpResponseBase, begun: float) -> None:
+    """Log that a request was answered, so that its id leads to a route and a user."""
+    match, origin = request.resolver_match, origins.current.get()
+    log.info(
+        "request.answered",
+        extra={
+            "method": request.method,
+            "route": match.route if match else "",
+            "status": response.status_code,
+            "ms": round((perf_counter() - begun) * 1000, 2),
+            "statements": origin.statements,
+        },
+    )
 
 
 class APIErrors:

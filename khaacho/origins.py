@@ -8,14 +8,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-ROUTE, JOB, COMMAND, PROCESS = "route", "job", "command", "process"
+from khaacho import process_names
+from khaacho.process_names import COMMAND, PROCESS
+
+ROUTE, JOB = "route", "job"
+__all__ = ["COMMAND", "DONE", "FAILED", "JOB", "METHODS", "PROCESS", "ROUTE"]
 DONE, FAILED = "done", "failed"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLASSES = ("", "1xx", "2xx", "3xx", "4xx", "5xx")
@@ -53,15 +56,7 @@ class Origin:
 
 def of_process(arguments: list[str]) -> Key:
     """Name a process by how it was started: a command of manage.py, or what celery and gunicorn do."""
-    program, *rest = arguments or [""]
-    words = [word for word in rest if not word.startswith("-")]
-    name = Path(program).name
-    if name in ("manage.py", "django-admin") or program.endswith("django/__main__.py"):
-        return COMMAND, words[0] if words else "help", ""
-    for part in ("worker", "beat"):
-        if part in words:
-            return PROCESS, part, ""
-    return PROCESS, "web" if name == "gunicorn" else name, ""
+    return *process_names.kind_of(arguments), ""
 
 
 _own = Origin(of_process(sys.argv))
@@ -78,6 +73,22 @@ def watch(observer: Observer) -> None:
     """
     if observer not in _observers:
         _observers.append(observer)
+
+
+CacheObserver = Callable[[float, str], None]
+_cache_observers: list[CacheObserver] = []
+
+
+def watch_cache(observer: CacheObserver) -> None:
+    """Have `observer` called with the seconds of each question to Redis, and DONE or FAILED."""
+    if observer not in _cache_observers:
+        _cache_observers.append(observer)
+
+
+def asked_cache(seconds: float, outcome: str) -> None:
+    """Tell who watches that Redis was asked, for a request's own thread."""
+    for observer in _cache_observers:
+        observer(seconds, outcome)
 
 
 def ended(origin: Origin, begun: float, outcome: str) -> None:

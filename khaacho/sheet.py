@@ -2,7 +2,6 @@
 
 import logging
 import re
-import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 from fpdf import FPDF
 from fpdf.enums import Align
 from fpdf.fonts import TTFFont
+
+from khaacho.lettering import syllables
 
 LATIN, DEVANAGARI = "NotoSans", "NotoSansDevanagari"
 FONTS = Path(__file__).parent / "fonts"
@@ -20,32 +21,10 @@ LEADING = 1.4 * 25.4 / 72  # millimetres of a line per point of its size
 INK, QUIET = (20, 20, 20), (95, 95, 95)
 RULE, SHADE = (170, 170, 170), (238, 238, 238)
 BREAKS = re.compile("(?<=[ /-])")
-JOINERS = "\u094d\u200c\u200d"  # the virama, and the two that steer it
 PAGES = "\x1f\x1f"  # stands for the number of pages; `one_line` takes it out of every text
 
 # At INFO it tells some forty lines about each font of each document.
 logging.getLogger("fontTools.subset").setLevel(logging.WARNING)
-
-
-def one_line(text: str) -> str:
-    """Return text without line breaks, controls, and what would turn its direction."""
-    return "".join(
-        char
-        for char in " ".join(text.split())
-        if char in JOINERS or unicodedata.category(char) not in {"Cc", "Cf"}
-    )
-
-
-def syllables(word: str) -> list[str]:
-    """Return the smallest parts between which a word may be broken: marks stay with their letters."""
-    parts: list[str] = []
-    for char in word:
-        is_mark = unicodedata.category(char).startswith("M") or char in JOINERS
-        if parts and (is_mark or parts[-1][-1] in JOINERS):
-            parts[-1] += char
-        else:
-            parts.append(char)
-    return parts
 
 
 class Sheet(FPDF):

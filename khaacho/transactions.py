@@ -13,6 +13,8 @@ from typing import ParamSpec, TypeVar
 
 from django.db import transaction
 
+from khaacho import sql
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -44,3 +46,17 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return wrapped
+
+
+@contextmanager
+def bounded_waits(patience: str) -> Iterator[None]:
+    """Wait no longer than `patience` for a lock; a savepoint, whose end puts back what held before.
+
+    Raises OperationalError from the statement that waited in vain.
+    """
+    with transaction.atomic():
+        before = sql.fetch_one("SELECT current_setting('lock_timeout')")
+        assert before is not None
+        sql.fetch_one("SELECT set_config('lock_timeout', %s, true)", [patience])
+        yield
+        sql.fetch_one("SELECT set_config('lock_timeout', %s, true)", [before[0]])

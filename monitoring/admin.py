@@ -6,6 +6,7 @@ from khaacho.adminsite import pages
 from khaacho.adminsite.side_bar import Badge, add_badge
 from monitoring import advice_admin, board, dashboard_page, queue_admin, report_admin, view_admin
 from monitoring.alerting import admin as alerting_admin
+from monitoring.backups import admin as backups_admin
 from monitoring.history import admin as history_admin
 from monitoring.maintenance import admin as maintenance_admin
 from monitoring.pages.urls import PAGES
@@ -14,6 +15,7 @@ from monitoring.sources import admin as sources_admin
 __all__ = [
     "advice_admin",
     "alerting_admin",
+    "backups_admin",
     "dashboard_page",
     "history_admin",
     "maintenance_admin",

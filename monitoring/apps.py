@@ -51,6 +51,7 @@ class MonitoringConfig(AppConfig):
         sources.begin()
         self._watch_the_database()
         self._raise_alerts()
+        self._keep_backups()
 
     def _watch_the_database(self) -> None:
         from khaacho import jobs, schedules
@@ -87,3 +88,34 @@ class MonitoringConfig(AppConfig):
         jobs.register(
             notices.SEND, "monitoring.tasks.send_notice", queue=Queue.CREDIT_SCORE, atomic=False
         )
+
+    def _keep_backups(self) -> None:
+        from khaacho import jobs, schedules
+        from khaacho.enums import Queue
+        from monitoring.backups import clockwork
+
+        for kind, task, schedule, timing in (
+            ("monitoring.back_up", "back_up", "nightly backup", {"at": (2, 0)}),
+            (
+                "monitoring.drill_backup",
+                "drill_backup",
+                "restore drill",
+                {"at": (4, 30), "weekday": 0},
+            ),
+            (
+                "monitoring.archive_audit",
+                "archive_audit",
+                "archive of the audit log",
+                {"at": (4, 45)},
+            ),
+        ):
+            jobs.register(
+                kind,
+                f"monitoring.tasks.{task}",
+                queue=Queue.REPORTS,
+                soft_limit=clockwork.SOFT_LIMIT,
+                hard_limit=clockwork.HARD_LIMIT,
+                outlasts=True,
+                atomic=False,
+            )
+            schedules.register(schedule, kind, **timing)

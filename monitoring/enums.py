@@ -53,6 +53,8 @@ class RuleMeasure(TextChoices):
     IDS_USED = "ids_used", _("Transaction ids used, %")
     CONNECTIONS_USED = "connections_used", _("Connections used, %")
     BLOCKED = "blocked", _("Session waits for a lock, s")
+    BACKUP_AGE = "backup_age", _("Age of the last backup, h")
+    DRILL_AGE = "drill_age", _("Age of the last restore drill, days")
 
 
 class Channel(TextChoices):

@@ -4,11 +4,13 @@ Probes run on threads of their own with Django's own connection, pool included, 
 request would see; one that does not answer in time has failed.
 """
 
+import shutil
 import time
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, TypedDict, TypeVar
@@ -27,13 +29,20 @@ from monitoring import queues
 T = TypeVar("T")
 
 DATABASE_SECONDS = 0.5
+READY_SECONDS = (
+    0.45  # of everything that readiness asks: the answer is there within DATABASE_SECONDS
+)
 DETAILS_SECONDS = 2.0
 OLDEST_DUE = 60  # seconds that a job may wait
 BEAT_LATE = 60  # seconds; it looks at the clock every five
 REDIS_SECONDS = 0.25
+DISK_USED = 85  # per cent of the fullest watched disk
+LAG_SECONDS = 30  # that a replica may be behind
 
 _started = time.monotonic()
+# A probe of a database that hangs keeps its thread: those of Redis have their own, and beyond four nobody asks.
 _probes = ThreadPoolExecutor(max_workers=4, thread_name_prefix="health")
+_cache_probes = ThreadPoolExecutor(max_workers=4, thread_name_prefix="health-redis")
 _draining = False
 
 
@@ -78,6 +87,13 @@ class Measure:
     worse: str = "warning"
 
 
+# Of nobody where there is no replica: then it reads as NULL.
+LAG = Measure(
+    "replica_lag",
+    "SELECT max(extract(epoch FROM coalesce(replay_lag, interval '0'))) FROM pg_stat_replication",
+    "seconds",
+    LAG_SECONDS,
+)
 # NULL reads as unknown, and so as not well.
 MEASURES = [
     Measure(
@@ -85,6 +101,18 @@ MEASURES = [
         "SELECT count(*) FROM pg_index WHERE NOT indisvalid",
         "indexes",
         0,
+    ),
+    Measure(
+        "last_backup",
+        "SELECT extract(epoch FROM now() - max(snapshot_at)) / 3600 FROM backups WHERE state = 'done'",
+        "hours",
+        26,
+    ),
+    Measure(
+        "last_drill",
+        "SELECT extract(epoch FROM now() - max(verified_at)) / 86400 FROM backups",
+        "days",
+        9,
     ),
 ]
 
@@ -102,7 +130,7 @@ def is_draining() -> bool:
 
 def summary() -> Summary:
     """Return the short state of health: "ok", "degraded" without Redis, "unavailable" without database."""
-    cache_probe = _start(redis_latency)
+    cache_probe = _cache_probes.submit(redis_latency)
     database = _result(_start(_on_database(_ping)), DATABASE_SECONDS) is not None
     redis_answers = _result(cache_probe, REDIS_SECONDS) is not None
     healthy = "ok" if redis_answers else "degraded"
@@ -118,14 +146,16 @@ def summary() -> Summary:
 def readiness() -> Readiness:
     """Say whether this process may be sent requests. Redis down is a warning only."""
     expected_migrations()
-    cache_probe = _start(redis_latency)
-    unapplied = _result(_start(_on_database(_unapplied)), DATABASE_SECONDS)
+    ends = time.monotonic() + READY_SECONDS
+    cache_probe = _cache_probes.submit(redis_latency)
+    unapplied = _result(_start(_on_database(_unapplied)), READY_SECONDS)
     failures = ["draining"] if is_draining() else []
     if unapplied is None:
         failures.append("database")
     elif unapplied:
         failures.append("migrations")
-    warnings = [] if _result(cache_probe, REDIS_SECONDS) is not None else ["redis"]
+    answered = _result(cache_probe, max(0.0, min(REDIS_SECONDS, ends - time.monotonic())))
+    warnings = [] if answered is not None else ["redis"]
     status = "unavailable" if failures else "ready"
     return {"status": status, "failures": failures, "warnings": warnings}
 
@@ -133,11 +163,12 @@ def readiness() -> Readiness:
 def details() -> dict[str, Any]:
     """Return every check with value, unit and threshold, and the worst status of all."""
     expected_migrations()
-    cache_probe = _start(redis_latency)
+    cache_probe = _cache_probes.submit(redis_latency)
     found = _result(_start(_on_database(_database_checks)), DETAILS_SECONDS)
     checks = found or [Check.of("database_latency", None, "ms", DATABASE_SECONDS * 1000, "failed")]
     latency = _result(cache_probe, REDIS_SECONDS)
     checks.append(Check.of("redis_latency", latency, "ms", REDIS_SECONDS * 1000, "warning"))
+    checks.append(_disks())
     statuses = {check.status for check in checks}
     worst = next((s for s in ("failed", "warning") if s in statuses), "ok")
     return {"status": worst, "version": version(), "checks": [asdict(check) for check in checks]}
@@ -223,7 +254,23 @@ def _database_checks() -> list[Check]:
         Check.of("database_latency", _ping(), "ms", DATABASE_SECONDS * 1000, "failed"),
         Check.of("migrations", _unapplied(), "unapplied", 0, "failed"),
     ]
-    return [*checks, *_work(), *(_measure(measure) for measure in MEASURES)]
+    return [*checks, *_work(), *(_measure(measure) for measure in MEASURES), *_replicas()]
+
+
+def _replicas() -> list[Check]:
+    """Return the lag of the replica that is furthest behind; nothing where there is none."""
+    found = _measure(LAG)
+    return [] if found.value is None and found.status != "failed" else [found]
+
+
+def _disks() -> Check:
+    """Return how full the fullest watched disk of this machine is."""
+    used = None
+    with suppress(OSError):
+        rooms = [shutil.disk_usage(path) for path in settings.WATCHED_DISKS]
+        used = max((100 * (1 - r.free / (r.used + r.free)) for r in rooms), default=0.0)
+        used = round(used, 1)
+    return Check.of("disk_used", used, "percent", DISK_USED, "warning")
 
 
 def _work() -> list[Check]:

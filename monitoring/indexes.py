@@ -5,7 +5,7 @@ transaction that is rolled back, and the definitions of both are compared. Condi
 and included columns are so compared in the server's own words.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -87,14 +87,26 @@ SELECT t.relname, c.relname, substring(pg_get_indexdef(i.indexrelid) FROM ' USIN
     ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, true)
         FROM generate_series(i.indnkeyatts + 1, i.indnatts) n ORDER BY n),
     coalesce(pg_get_expr(i.indpred, i.indrelid, true), ''), m.amname, i.indisunique,
-    i.indisvalid AND i.indisready, pg_relation_size(c.oid), coalesce(s.idx_scan, 0), {last_scan}
+    i.indisvalid AND i.indisready, coalesce(p.size, pg_relation_size(c.oid)), coalesce(p.scans, s.idx_scan, 0),
+    coalesce(p.last_scan, {last_scan})
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_class t ON t.oid = i.indrelid
 JOIN pg_am m ON m.oid = c.relam
 LEFT JOIN pg_stat_all_indexes s ON s.indexrelid = i.indexrelid
+LEFT JOIN LATERAL (SELECT sum(pg_relation_size(tree.relid))::bigint AS size, sum(s.idx_scan)::bigint AS scans,
+        max({last_scan}) AS last_scan
+    FROM pg_partition_tree(c.oid) tree JOIN pg_stat_all_indexes s ON s.indexrelid = tree.relid) p
+    ON c.relkind = 'I'
 WHERE t.relnamespace = %(schema)s::regnamespace AND t.relname = ANY(%(tables)s)
 ORDER BY t.relname, c.relname
+"""
+# Columns that a partitioned table is divided by: PostgreSQL wants them in each of its unique indexes.
+DIVIDED_BY = """
+SELECT t.relname, array_agg(a.attname ORDER BY a.attnum) FROM pg_partitioned_table p
+JOIN pg_class t ON t.oid = p.partrelid
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (p.partattrs::int2[])
+WHERE t.relnamespace = %s::regnamespace GROUP BY t.relname
 """
 
 
@@ -104,10 +116,11 @@ def report() -> Report:
     The role must be allowed to create a schema. Takes about a second, and no lock on the tables.
     """
     tables = {model._meta.db_table: model for model in _models()}
-    present = indexes(_schema(), tables)
+    present, divided = indexes(_schema(), tables), dict(sql.fetch(DIVIDED_BY, [_schema()]))
     with _scratch():
         wanted = _reread(indexes(SCRATCH, tables))
         present = _reread(present)
+    wanted = [_divided(index, divided.get(index.table, ())) for index in wanted]
     mine = [index for index in present if _is_ours(tables[index.table])]
     row = sql.fetch_one(
         "SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()"
@@ -170,6 +183,15 @@ def _reread(found: list[Index]) -> list[Index]:
     PostgreSQL writes the casts of a list otherwise once it has read them from its own words.
     """
     return [_restored(index) if index.condition else index for index in found]
+
+
+def _divided(index: Index, by: Sequence[str]) -> Index:
+    """Return the index with the columns that one of a partitioned table must have to be unique."""
+    more = [column for column in by if column not in {key.split(" ", 1)[0] for key in index.keys}]
+    if not index.is_unique or not more:
+        return index
+    definition = index.definition.replace(")", f", {', '.join(more)})", 1)
+    return replace(index, definition=definition, keys=(*index.keys, *more))
 
 
 def _restored(index: Index) -> Index:

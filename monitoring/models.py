@@ -8,6 +8,7 @@ from credit.models import Retailer
 from khaacho.enums import Queue
 from khaacho.models import User
 from monitoring.alerting.models import AlertNotice, AlertRule
+from monitoring.backups.models import Backup
 from monitoring.enums import OPEN_REPORT_STATES, AdviceState, ReportFormat, ReportKind, ReportState
 from monitoring.history.models import ReleaseMarker
 from monitoring.maintenance.runs import MaintenanceRun
@@ -17,6 +18,7 @@ from monitoring.view_models import IndexUsage, MissingIndex, SlowQuery, TableBlo
 __all__ = [
     "AlertNotice",
     "AlertRule",
+    "Backup",
     "IndexUsage",
     "JobMinute",
     "MaintenanceRun",

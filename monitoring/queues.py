@@ -241,15 +241,17 @@ def curves() -> dict[str, list[int]]:
 
 
 def _open(now: datetime) -> list[tuple[Any, ...]]:
-    return sql.fetch(
-        OPEN,
-        {
-            "queues": Queue.values,
-            "now": now,
-            "hour": _floor(now - HOUR),
-            "day": _floor(now - DAY),
-        },
-    )
+    return sql.fetch(OPEN, asked_at(now))
+
+
+def asked_at(now: datetime) -> dict[str, Any]:
+    """Return what OPEN binds."""
+    return {
+        "queues": Queue.values,
+        "now": now,
+        "hour": _floor(now - HOUR),
+        "day": _floor(now - DAY),
+    }
 
 
 def _rounded(seconds: float | None) -> float | None:

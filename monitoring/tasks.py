@@ -3,6 +3,7 @@
 from django.utils import timezone
 
 from credit import services as credit
+from khaacho import months
 from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
@@ -10,6 +11,7 @@ from khaacho.jobs import Claim
 from monitoring import job_minutes, services
 from monitoring.advice import advisor, keeping
 from monitoring.alerting import notices, rules
+from monitoring.backups import clockwork
 from monitoring.history import partitions, sampling
 from monitoring.invariants import Result, run_invariants
 from monitoring.maintenance import asking, working
@@ -58,8 +60,9 @@ def take_sample() -> None:
 
 
 def keep_history() -> None:
-    """Make weeks of samples ahead, and drop those older than 30 days."""
+    """Make months of the trade's tables and weeks of samples ahead, and drop weeks older than 30 days."""
     partitions.keep()
+    months.make_ahead()  # last: its locks are held until the job's transaction ends
 
 
 def make_report(*, claim: Claim, report_id: int) -> None:
@@ -99,3 +102,18 @@ def check_alerts() -> None:
 
 def send_notice(*, claim: Claim, notice_id: int) -> None:
     notices.send(notice_id)
+
+
+def back_up(*, claim: Claim) -> None:
+    """Make tonight's backup, send it, forget the outdated."""
+    clockwork.back_up(claim)
+
+
+def archive_audit(*, claim: Claim) -> None:
+    """Archive months of the audit log that are kept no longer."""
+    clockwork.archive(claim)
+
+
+def drill_backup(*, claim: Claim) -> None:
+    """Prove the newest backup by restoring it beside the database."""
+    clockwork.drill(claim)

@@ -33,6 +33,33 @@ def wait_for(happened: Callable[[], object], *, seconds: float = 15, what: str =
         time.sleep(0.05)
 
 
+def children(pid: int) -> list[int]:
+    """Return a process's children, also those that have ended and that it has not yet seen off."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
+@contextlib.contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    """Stop a process and its children, as a frozen machine would.
+
+    The parent is stopped first and goes on last: as long as it stands, none of its children can vanish.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: _is_stopped(pid), what="the process to stand still")
+    stopped = children(pid)
+    for child in stopped:
+        os.kill(child, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in [*stopped, pid]:
+            os.kill(each, signal.SIGCONT)
+
+
 def list_of(queue: str) -> str:
     """Return the key of Redis under which Celery keeps a queue's pointers of ordinary priority."""
     return f"{queue}\x06\x16{settings.JOB_PRIORITY_STEPS[1]}"

@@ -15,6 +15,7 @@ TITLES = {
     5: "Admin",
     6: "Jobs and queues",
     8: "Memory",
+    10: "Monitoring",
 }
 BEGIN, END = "<!-- measured: `make bench` writes from here -->", "<!-- to here -->"
 PREFACE = f"# Performance\n\n{BEGIN}\n{END}\n"

@@ -121,7 +121,8 @@ def _sizes() -> Table:
     table.columns[1].justify = table.columns[2].justify = "right"
     for name in loading.TABLES:
         row = sql.fetch_one(
-            "SELECT reltuples::bigint, pg_size_pretty(pg_total_relation_size(oid)) FROM pg_class"
+            "SELECT reltuples::bigint, pg_size_pretty(coalesce((SELECT sum(pg_total_relation_size(relid))"
+            " FROM pg_partition_tree(oid)), pg_total_relation_size(oid))) FROM pg_class"
             " WHERE oid = %s::regclass",
             [name],
         )

@@ -15,6 +15,7 @@ from khaacho import sql
 EXPLAINABLE = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 BIG = 10_000  # rows of a table that no screen may read through
 BIG_INDEX = 200  # pages
+SCHEMAS = ["public", "months"]
 DEPTH = 3  # pages of index and table that one row may cost
 COUNTING = re.compile(r"SELECT COUNT\(\*\) FROM \(.* LIMIT 10001\) subquery", re.DOTALL)
 SHARE = 0.1
@@ -121,17 +122,17 @@ class Sizes:
 
 
 def sizes() -> Sizes:
-    """Measure the database. Two statements."""
+    """Measure the database, parts of tables as well. Two statements."""
     rows = sql.fetch(
         "SELECT relname, reltuples::bigint FROM pg_class WHERE relkind = 'r'"
-        " AND relnamespace = 'public'::regnamespace AND reltuples > %s",
-        [BIG],
+        " AND relnamespace = ANY (%s::regnamespace[]) AND reltuples > %s",
+        [SCHEMAS, BIG],
     )
     pages = sql.fetch(
         "SELECT c.relname, c.relpages FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-        " JOIN pg_class t ON t.oid = i.indrelid WHERE t.relnamespace = 'public'::regnamespace"
+        " JOIN pg_class t ON t.oid = i.indrelid WHERE t.relnamespace = ANY (%s::regnamespace[])"
         " AND t.reltuples > %s AND c.relpages > %s",
-        [BIG, BIG_INDEX],
+        [SCHEMAS, BIG, BIG_INDEX],
     )
     return Sizes(dict(rows), dict(pages))
 

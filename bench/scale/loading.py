@@ -58,9 +58,11 @@ LEFT_OUT = ("status_logs", "acceptances", "talk", "work")
 LEAN = HERE / "sql" / "lean"
 VACUUM = "VACUUM (ANALYZE, INDEX_CLEANUP ON)"
 VACUUMS = 20
-UNSEEN = (
-    "SELECT relname FROM pg_class WHERE oid = ANY(%s::regclass[]) AND (reltuples < 0"
-    " OR relallvisible < pg_relation_size(oid) / current_setting('block_size')::bigint)"
+UNSEEN = (  # a part, where there are some: the table itself has no pages
+    "SELECT oid::regclass::text FROM pg_class WHERE (oid = ANY(%(tables)s::regclass[]) OR oid IN"
+    " (SELECT inhrelid FROM pg_inherits WHERE inhparent = ANY(%(tables)s::regclass[])))"
+    " AND (reltuples < 0 OR relallvisible < pg_relation_size(oid) / current_setting('block_size')::bigint)"
+    " ORDER BY relkind = 'p'"
 )
 # Ids and numbers are given; their sequences go on from there.
 NUMBERS = {
@@ -187,7 +189,7 @@ def _vacuum(sessions: Executor) -> None:
     rows that died before the load is not either, until the indexes have been cleaned of them.
     """
     for _ in range(VACUUMS):
-        rows = sql.fetch(UNSEEN, [list(TABLES)])
+        rows = sql.fetch(UNSEEN, {"tables": list(TABLES)})
         list(sessions.map(sql.execute, [f"{VACUUM} {table}" for (table,) in rows]))
         if not rows:
             return

@@ -48,7 +48,7 @@ class Page:
 def measure(bench: Bench) -> Findings:
     """Measure every changelist in the big world and the largest; count its statements in the small one."""
     bench.small.enter()
-    client = _signed_in()
+    client = signed_in()
     few = {name: _statements(client, address) for name, address in _lists()}
     found = [_measured(bench, bench.big, few)]
     if bench.largest is not bench.big:
@@ -62,7 +62,7 @@ def measure(bench: Bench) -> Findings:
 
 def _measured(bench: Bench, world: World, few: dict[str, int]) -> Findings:
     world.enter()
-    client = _signed_in()
+    client = signed_in()
     pages = []
     for name, address in _lists():
         if is_lean(world.orders) and name in LEFT_OUT:
@@ -150,7 +150,8 @@ def _bounded(
     )
 
 
-def _signed_in() -> Client:
+def signed_in() -> Client:
+    """Return a browser in which a superuser of this world is logged in."""
     user = User.objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
     if user is None:
         user = User.objects.filter(role="ADMIN", is_active=True).order_by("pk").first()

@@ -13,7 +13,6 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from credit import statement_sheet
 from credit.selectors import Statement
 from khaacho.api.renderers import JSONRenderer
 from khaacho.api.serializers import QueryIdField, Serializer
@@ -109,8 +108,11 @@ def as_pdf(statement: Statement) -> HttpResponse:
         "Content-Disposition": f'inline; filename="{_name(statement)}.pdf"',
         "Cache-Control": "private, no-store",
     }
+    # What draws costs a process half a second and 30 MB, and most never draw.
+    from credit.statement_sheet import draw  # noqa: PLC0415
+
     return HttpResponse(
-        statement_sheet.draw(statement, timezone.now()),
+        draw(statement, timezone.now()),
         content_type=PDFRenderer.media_type,
         headers=headers,
     )

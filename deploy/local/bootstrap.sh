@@ -37,5 +37,6 @@ python=$(find_python) || { install_python && python=$(find_python); } || {
     exit 2
 }
 export PYTHONUNBUFFERED=1
+unset PYTHONDONTWRITEBYTECODE # else each of a hundred processes compiles all of ours again
 "$python" deploy/local/virtualenv.py "$1"
 exec .venv/bin/python -m deploy.local "$@"

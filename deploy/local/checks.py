@@ -32,10 +32,18 @@ CHECKS: dict[str, Sequence[str]] = {
 }
 
 
-_SHARED = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "worksteal")
+_CORES = os.cpu_count() or 1
 ALL_TESTS = (
-    [*_SHARED, "-m", "not processes or patient"],
-    ["-m", "processes and not patient"],
+    ["-n", str(min(_CORES + 1, 4)), "--dist", "worksteal", "-m", "not processes or patient"],
+    [
+        "-n",
+        str(min(_CORES + 1, 3)),
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+        "-m",
+        "processes and not patient",
+    ],
 )
 
 
@@ -48,8 +56,9 @@ def _ensure_browser() -> None:
 def test(layout: Layout) -> int:
     """Run the tests with ARGS, or all of them, and return pytest's exit code.
 
-    All of them are run by as many processes as there are cores, but for those that start processes of
-    their own and look at the clock, as patient ones do not: these have the machine to themselves, afterwards.
+    All of them are run by one process more than there are cores, since some wait, but for those that start
+    processes of their own and look at the clock, as patient ones do not. These come afterwards, three files
+    at once: they mostly wait.
     """
     _ensure_browser()
     redis_server.find_or_install()  # tests start servers of their own, even beside a REDIS_URL

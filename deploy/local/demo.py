@@ -2,10 +2,12 @@
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+import httpx
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
@@ -55,7 +57,7 @@ def down(layout: Layout) -> None:
     say("stopped" if _stop(layout) else "nothing was running")
 
 
-def load(layout: Layout, orders: str) -> int:
+def play_again(layout: Layout, orders: str) -> int:
     """Play more of the day against the running demo; return the player's exit code."""
     logins = _logins(layout)
     if not WEB.daemon(layout).running or "base_url" not in logins:
@@ -63,6 +65,26 @@ def load(layout: Layout, orders: str) -> int:
     services = Services(logins["database_url"], logins["redis_url"])
     extra = ("--orders", orders) if orders else ()
     return _run(layout, services, *_player(layout, logins["base_url"]), "--again", *extra)
+
+
+def load(*layouts: Layout) -> int:
+    """Play a trading day with ARGS against the first of the demos that runs; return its exit code."""
+    for layout in layouts:
+        logins = _logins(layout)
+        if "base_url" in logins and _answers(logins["base_url"]):
+            break
+    else:
+        raise SetupError("no demo is running: make demo, or make scale-demo")
+    services = Services(logins["database_url"], logins["redis_url"])
+    command = (PYTHON, "-m", "bench.load_day", "--base-url", logins["base_url"])
+    more = shlex.split(os.environ.get("ARGS", ""))
+    return _run(layout, services, *command, "--logins", str(layout.logins), *more)
+
+
+def _answers(base_url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{base_url}/livez", trust_env=False, timeout=5).is_success
+    return False
 
 
 def follow_logs(layout: Layout) -> None:
@@ -202,4 +224,4 @@ def _report(layout: Layout) -> None:
     for role, login in people.items():
         if isinstance(login, dict) and "phone" in login:
             print(f"  {role:<9} {login['phone']}  {login.get('password', '')}")
-    print(f"  all logins {layout.logins}    make logs | make load | make stop\n")
+    print(f"  all logins {layout.logins}    make logs | make round | make stop\n")

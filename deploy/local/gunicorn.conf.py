@@ -1,17 +1,15 @@
-"""Gunicorn: two processes of four threads, replaced now and then."""
+"""Gunicorn on one machine: as in production, but for the announcement, since no proxy stands before it."""
 # ruff: noqa: N999 - Gunicorn's own name for it
 
 import os
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
-bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_class = "gthread"
-threads = 4
-preload_app = True  # the code is read once and shared
-max_requests = 20_000  # bounds what a leak can take
-max_requests_jitter = 2_000  # never all workers at once
-timeout = 60
-graceful_timeout = 30
-keepalive = 5
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - heartbeats
-control_socket_disable = True  # it would be one for all checkouts of a user
+os.environ.setdefault("WEB_DRAIN_SECONDS", "0")
+
+_spec = spec_from_file_location("production", Path(__file__).parent.parent / "gunicorn.conf.py")
+assert _spec is not None
+assert _spec.loader is not None
+_production = module_from_spec(_spec)
+_spec.loader.exec_module(_production)
+globals().update({name: value for name, value in vars(_production).items() if name[0] != "_"})

@@ -24,7 +24,11 @@ SETTINGS = (
     "CELERY_BROKER_URL",
     "SECRET_KEY",
     "WHATSAPP_APP_SECRETS",
+    "RATE_LIMITED",
+    "DATABASE_REPLICA_URL",
     "PORT",
+    "DJANGO_SETTINGS_MODULE",
+    "SCALE_JOB_SECONDS",
 )
 CODE_SUFFIXES = {".py", ".html", ".sql", ".css", ".js"}
 NOT_SERVED = {"var", "tests", "bench", "docs", "node_modules"}

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +144,7 @@ def start(
     *,
     durable: bool,
     tied: bool | None = None,
+    settings: Mapping[str, str] = SETTINGS,
 ) -> str:
     """Bring the server of `home` up, unless it is, and return its URL.
 
@@ -158,7 +159,7 @@ def start(
     for _ in range(ATTEMPTS):
         if not server.running:
             _forget_zombie(data)
-            _launch(server, program, data, account, durable=durable, tied=tied)
+            _launch(server, program, data, account, settings, durable=durable, tied=tied)
         if _is_ready(server):
             return f"postgresql://{SUPERUSER}@/{DATABASE}?host={quote(str(home), safe='')}"
         time.sleep(1)
@@ -184,8 +185,14 @@ def _initialise(binaries: Path, data: Path, account: Account | None) -> None:
     draft = data.with_name(f"{data.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     options = ["-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    run_as(account, binaries / "initdb", "-D", draft, *options)
+    draft.rename(data)
+
+
+def run_as(account: Account | None, program: Path, *arguments: str | Path) -> None:
+    """Run a program of PostgreSQL as whom its files belong to. Raises SetupError with what it said."""
     result = subprocess.run(
-        [binaries / "initdb", "-D", draft, *options],
+        [program, *arguments],
         env=ENVIRON,
         cwd="/",
         user=account.uid if account else None,
@@ -197,8 +204,7 @@ def _initialise(binaries: Path, data: Path, account: Account | None) -> None:
         check=False,
     )
     if result.returncode:
-        raise SetupError(f"initdb failed:\n{result.stderr.strip()[-800:]}")
-    draft.rename(data)
+        raise SetupError(f"{program.name} failed:\n{result.stderr.strip()[-800:]}")
 
 
 def _launch(
@@ -206,12 +212,13 @@ def _launch(
     program: Path,
     data: Path,
     account: Account | None,
+    settings: Mapping[str, str],
     *,
     durable: bool,
     tied: bool,
 ) -> None:
     settings = {
-        **SETTINGS,
+        **settings,
         **({} if durable else EPHEMERAL_SETTINGS),
         "unix_socket_directories": str(server.home),
     }

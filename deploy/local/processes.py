@@ -194,26 +194,41 @@ def run(command: Sequence[str], *, environ: Mapping[str, str], cwd: Path) -> int
 
     A signal that ends us ends it first, and is waited for.
     """
-    child = subprocess.Popen(
-        command,
-        env=dict(environ),
-        cwd=cwd,
-        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - a single thread forks here
-    )
+    return run_all([command], environ=environ, cwd=cwd)[0]
+
+
+def run_all(
+    commands: Sequence[Sequence[str]], *, environ: Mapping[str, str], cwd: Path
+) -> list[int]:
+    """Run commands side by side, as `run` does; return their exit codes."""
+    children: list[subprocess.Popen[bytes]] = []
     try:
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:  # the terminal told the child as well
-                continue
+        for command in commands:
+            tie = die_with_parent(signal.SIGTERM)
+            child = subprocess.Popen(command, env=dict(environ), cwd=cwd, preexec_fn=tie)  # noqa: PLW1509 - a single thread forks here
+            children.append(child)
+        return [_wait(child) for child in children]
     finally:
-        if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        for child in children:
+            _end(child)
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the terminal told the child as well
+            continue
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 def exit_on_signals() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 RUNTIME = ("requirements.txt",)
 DEVELOPMENT = ("requirements.txt", "requirements-dev.txt")
-WANTED_BY = {"test": DEVELOPMENT, "check": DEVELOPMENT}
+WANTED_BY = {"test": DEVELOPMENT, "check": DEVELOPMENT, "load": DEVELOPMENT}
 STAMP = ".khaacho.json"
 PRINT_VERSION = "import pip, platform; print(platform.python_version())"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -274,18 +274,15 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 
 def _points(series: Series, scale: _Scale, unit: str) -> SafeString:
     """Return a dot for each value: what the pointer finds says moment and value."""
-    return format_html_join(
-        "",
-        '<circle class="point {}" cx="{}%" cy="{}" r="3"><title>{}: {}, {}</title></circle>',
-        (
-            (
-                *(series.style, scale.across(moment), scale.down(value), series.name),
-                *(with_unit(value, unit), f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"),
-            )
-            for moment, value in series.points
-            if value is not None
-        ),
-    )
+    zone = timezone.get_current_timezone()
+    style, name = escape(series.style), escape(series.name)
+    made = [
+        f'<circle class="point {style}" cx="{scale.across(at)}%" cy="{scale.down(value)}" r="3"><title>'
+        f"{name}: {escape(with_unit(value, unit))}, {at.astimezone(zone):%Y-%m-%d %H:%M}</title></circle>"
+        for at, value in series.points
+        if value is not None
+    ]
+    return mark_safe("".join(made))  # noqa: S308 - names and units are escaped, the rest are numbers
 
 
 def _marks(scale: _Scale, marks: Sequence[tuple[datetime, str]]) -> SafeString:

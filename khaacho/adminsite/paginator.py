@@ -11,6 +11,11 @@ from khaacho import sql
 from khaacho.money import lakh
 
 COUNTED = 10_000  # rows; a list of more is walked by cursor
+# Of a partitioned table its parts': they are analysed by themselves, the table as a whole is not.
+ROWS = """
+SELECT sum(greatest(reltuples, 0))::bigint FROM pg_class, CAST(%s AS regclass) AS whole
+WHERE oid = whole AND relkind <> 'p' OR oid IN (SELECT relid FROM pg_partition_tree(whole) WHERE isleaf)
+"""
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg] # generic in the stubs alone
@@ -53,10 +58,10 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg] # generic in the st
         if query.where or query.is_sliced or query.distinct:
             return 0
         row = sql.fetch_one(
-            "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = %s::regclass",
+            ROWS,
             [f'"{self.object_list.model._meta.db_table}"'],
         )
-        return int(row[0]) if row else 0
+        return int(row[0] or 0) if row else 0
 
 
 def _rounded(count: int) -> int:

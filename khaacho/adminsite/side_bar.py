@@ -64,6 +64,7 @@ PLACES: Mapping[str, tuple[Group, Label]] = {
     "monitoring.indexadvice": (Group.DATABASE, _("Index advice")),
     "monitoring.advicerun": (Group.DATABASE, _("Searches for advice")),
     "monitoring.releasemarker": (Group.DATABASE, _("Releases")),
+    "monitoring.backup": (Group.DATABASE, _("Backups, all of them")),
     "monitoring.maintenancerun": (Group.DATABASE, _("Maintenance, all of it")),
     "monitoring.slowquery": (Group.DATABASE, _("View slow_queries")),
     "monitoring.indexusage": (Group.DATABASE, _("View index_usage_stats")),

@@ -1,5 +1,6 @@
 """Signing in to the admin: by phone, guesses slowed down as they are for the API."""
 
+import logging
 from typing import Any
 
 from django import forms
@@ -9,6 +10,7 @@ from khaacho import sign_ins
 from khaacho.api.addresses import client_address
 from khaacho.phones import normalise_phone
 
+rejections = logging.getLogger("khaacho.rejections")
 TYPED_MAX = 64
 
 
@@ -32,9 +34,18 @@ class PhoneSignIn(AdminAuthenticationForm):
         try:
             sign_ins.record_attempt(phone=phone, address=client_address(self.request))
         except sign_ins.TooManyFailures as error:
+            self._log_refusal(error.code)
             raise forms.ValidationError(
                 f"Too many failed attempts; try again in {error.retry_after} seconds."
             ) from error
-        cleaned = super().clean()
+        try:
+            cleaned = super().clean()
+        except forms.ValidationError:
+            self._log_refusal("sign_in_refused")
+            raise
         sign_ins.forget(phone=phone)
         return cleaned
+
+    def _log_refusal(self, code: str) -> None:
+        fields = {"code": code, "path": self.request.path if self.request else ""}
+        rejections.info("request.rejected", extra=fields)

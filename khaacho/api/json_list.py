@@ -23,6 +23,7 @@ from django.http import HttpResponse
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 
+from khaacho import replica
 from khaacho.actors import Actor
 from khaacho.api import keyset, pagination
 from khaacho.api.authentication import caller
@@ -109,6 +110,9 @@ class JSONListView(ListAPIView[M]):
         return self.rows(caller(self.request), **self.kwargs)
 
     def list(self, request: Request, *args: Any, **route: Any) -> Any:
+        return replica.read(caller(request).user_id, lambda: self._list(request, **route))
+
+    def _list(self, request: Request, **route: Any) -> HttpResponse:
         asked = pagination.asked(request)
         listing, values = self._listing(request)
         take = _by_page if asked.cursor is None else _by_cursor

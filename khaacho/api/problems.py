@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from django.core import exceptions as django_errors
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
+from django.template import loader
 from django.views import defaults
 from rest_framework import exceptions as drf_errors
 from rest_framework.request import Request
@@ -30,6 +32,7 @@ NON_FIELD = "non_field_errors"
 log = logging.getLogger(__name__)
 rejections = logging.getLogger("khaacho.rejections")
 _REJECTED = {401, 403, 422, 429}
+ORDERS = "/api/v1/orders/"
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def answer(error: Exception, request: HttpRequest | None = None) -> HttpResponse
     """Run what the error left to do after the rollback, log it, and return its problem document."""
     run_after_rollback(error)
     found = describe(error)
-    if found.status in _REJECTED:
+    if found.status in _REJECTED or _is_invalid_order(found, request):
         rejections.info("request.rejected", extra=_context(found, request))
     elif found.status >= 500:
         log.error("request.failed", extra=_context(found, request), exc_info=error)
@@ -103,14 +106,25 @@ def describe(error: Exception) -> Problem:
     return Problem(500, "internal_error", "Something went wrong on our side.")
 
 
+def _is_invalid_order(found: Problem, request: HttpRequest | None) -> bool:
+    """Whether an order, or a step of one, was refused: its form, its state, a key used twice."""
+    return (
+        400 <= found.status < 500
+        and request is not None
+        and request.method == "POST"
+        and request.path_info.startswith(ORDERS)
+    )
+
+
 def _context(found: Problem, request: HttpRequest | None) -> dict[str, object]:
-    """Fields of the log line: the route and not the path, the user's id and not the phone."""
+    """Fields of the log line; the path without what is asked, the user's id and not the phone."""
     fields: dict[str, object] = {"status": found.status, "code": found.code}
     if request is not None:
         match = request.resolver_match
         user: object = getattr(request, "user", None)
         fields |= {
             "method": request.method,
+            "path": request.path,
             "route": match.route if match else "",
             # by type(): the admin's lazy user would look itself up in the database
             "user_id": user.user_id if type(user) is Actor else None,
@@ -157,6 +171,7 @@ def _fixed(status: int, code: str, detail: str = "", retry_after: int = 0) -> Pr
     return Problem(status, code, detail, headers=headers)
 
 
+_INTERNAL = _fixed(500, "internal_error", "Something went wrong on our side.")
 _UNAVAILABLE = _fixed(503, "database_unavailable", "The database does not answer.", 5)
 _BUSY = _fixed(503, "busy", "Others are changing the same records; try again.", 1)
 _TOO_SLOW = _fixed(503, "timeout", "The request took too long and was given up.", 5)
@@ -263,6 +278,7 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if is_api(request):
         return answer(exception, request)
+    rejections.info("request.rejected", extra=_context(Problem(403, "permission_denied"), request))
     return defaults.permission_denied(request, exception)
 
 
@@ -273,6 +289,19 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def handler500(request: HttpRequest) -> HttpResponseBase:
+    """Answer what nobody caught; Django calls this while it handles the exception.
+
+    What passes by itself, such as a database without a free connection, is a 503 that says when to come
+    back, on pages too.
+    """
+    error = sys.exc_info()[1]
+    found = describe(error) if isinstance(error, Exception) else _INTERNAL
+    if found.status != HTTPStatus.SERVICE_UNAVAILABLE:
+        found = _INTERNAL
     if is_api(request):
-        return problem(500, "internal_error", "Something went wrong on our side.")
-    return defaults.server_error(request)
+        return found.response()
+    if found is _INTERNAL:
+        return defaults.server_error(request)
+    seconds = int(found.headers.get("Retry-After", "5"))
+    page = loader.get_template("503.html").render({"seconds": seconds})
+    return HttpResponse(page, status=found.status, headers=dict(found.headers))

@@ -36,10 +36,12 @@ def register(
     soft_limit: int | None = None,
     hard_limit: int | None = None,
     atomic: bool = True,
+    outlasts: bool = False,
 ) -> None:
     """Make a kind of work known; called from AppConfig.ready(). Limits are its queue's, or narrower.
 
-    Raises ValueError for a bad name, and for limits that are wider than the queue's.
+    With `outlasts` they may be wider, for work by night that a whole database takes part in. Raises
+    ValueError for a bad name, and for limits that are wider than the queue's.
     """
     rule = QUEUES[queue]
     hard = rule.hard_limit if hard_limit is None else hard_limit
@@ -47,7 +49,7 @@ def register(
     kind = Kind(name, function, queue, soft, hard, atomic)
     if len(name) > NAME_MAX:
         raise ValueError(f"kind of job longer than {NAME_MAX} characters: {name}")
-    if soft > min(hard, rule.soft_limit) or hard > rule.hard_limit:
+    if soft > hard or (not outlasts and (soft > rule.soft_limit or hard > rule.hard_limit)):
         raise ValueError(f"limits of {name} are wider than those of its queue {queue.value}")
     if known.setdefault(name, kind) != kind:
         raise ValueError(f"two kinds of job are called {name}")

@@ -6,6 +6,7 @@ import random
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from psycopg.types.json import Jsonb
 from khaacho import logs, origins, sql
 from khaacho.enums import JobState
 from khaacho.exceptions import JobCancelled, LeaseLost
-from khaacho.jobs import kinds
+from khaacho.jobs import interrupting, kinds
 from khaacho.jobs.enqueueing import pointer, publish_on_commit
 from khaacho.jobs.queues import NOT_PAUSED
 from khaacho.rollback import run_after_rollback
@@ -88,7 +89,7 @@ def run(job_id: int) -> bool:
     A job of a paused queue stays as it is, for the sweep to publish when the queue is resumed.
     """
     _mend_connection()
-    claim = _claim(CLAIM_ONE, id=job_id)
+    claim = None if interrupting.is_leaving() else _claim(CLAIM_ONE, id=job_id)
     if claim is None:
         sql.execute(UNPUBLISH, [job_id])
         return False
@@ -132,19 +133,33 @@ def perform(claim: Claim) -> bool:
 def _attempt(claim: Claim) -> bool:
     origin = logs.request_id.set(claim.request_id or f"job-{claim.job_id}")
     job = logs.job_id.set(claim.job_id)
+    subject = logs.about.set(logs.ids_of(claim.args))
+    begun = perf_counter()
     try:
-        _work(claim)
+        with interrupting.working():
+            _work(claim)
+    except interrupting.HandedBack:
+        _hand_back(claim)
+        return False
     except LeaseLost as lost:
         event = "job.cancelled" if isinstance(lost, JobCancelled) else "job.lease_lost"
-        log.warning(event, extra={"kind": claim.kind})
+        log.warning(event, extra=_facts(claim, begun))
         return False
     except Exception as error:  # noqa: BLE001 - whatever a handler raises is that job's failure alone
         _fail(claim, error)
         return False
+    else:
+        log.info("job.done", extra=_facts(claim, begun))
     finally:
+        logs.about.reset(subject)
         logs.job_id.reset(job)
         logs.request_id.reset(origin)
     return True
+
+
+def _facts(claim: Claim, begun: float) -> dict[str, object]:
+    seconds = round(perf_counter() - begun, 4)
+    return {"kind": claim.kind, "attempt": claim.attempts, "seconds": seconds}
 
 
 def _work(claim: Claim) -> None:
@@ -196,6 +211,24 @@ def _finish(claim: Claim) -> None:
     again, priority = row
     if again:
         publish_on_commit([pointer(claim.job_id, claim.queue, claim.kind, priority)])
+
+
+HAND_BACK = """
+UPDATE jobs SET
+    state = 'queued', attempts = attempts - 1, rerun = false, run_after = clock_timestamp(),
+    lease_until = NULL, published_at = clock_timestamp()
+WHERE id = %s AND fence = %s AND state = 'running' RETURNING priority
+"""
+
+
+def _hand_back(claim: Claim) -> None:
+    """Let another worker do the job now: this one is leaving. The attempt does not count."""
+    _mend_connection()
+    with transaction.atomic():
+        row = sql.fetch_one(HAND_BACK, [claim.job_id, claim.fence])
+        if row is not None:
+            publish_on_commit([pointer(claim.job_id, claim.queue, claim.kind, row[0])])
+    log.warning("job.handed_back", extra={"kind": claim.kind})
 
 
 # A job that was asked for again while its last attempt ran begins anew instead of dying.

@@ -9,7 +9,6 @@ import smtplib
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-import httpx
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.serializers.json import DjangoJSONEncoder
@@ -66,6 +65,8 @@ def send(channel: Channel, message: Message) -> None:
 
 
 def _post(message: Message) -> None:
+    import httpx  # noqa: PLC0415 - a tenth of a second for each process, of which few send anything
+
     body = json.dumps(asdict(message), cls=DjangoJSONEncoder, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "X-Khaacho-Notice": str(message.notice_id)}
     if settings.ALERT_WEBHOOK_SECRET:

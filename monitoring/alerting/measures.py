@@ -18,6 +18,7 @@ from khaacho.enums import Queue
 from khaacho.jobs import QUEUES
 from khaacho.money import lakh
 from monitoring import durations, queues
+from monitoring.backups import records
 from monitoring.database import access
 from monitoring.enums import RuleMeasure
 from monitoring.history import regressions
@@ -199,6 +200,27 @@ def _blocked(sight: Sight) -> Iterable[Reading]:
         )
 
 
+def _backup_age(sight: Sight) -> Iterable[Reading]:
+    if settings.BACKUP_DIR:
+        backup, _, possible = records.ages()
+        yield _age(backup, possible, 3600, "h", "backup was made")
+
+
+def _drill_age(sight: Sight) -> Iterable[Reading]:
+    if settings.BACKUP_DIR:
+        _, drill, possible = records.ages()
+        yield _age(drill, possible, 86_400, "days", "drill restored a backup")
+
+
+def _age(seconds: float | None, possible: float | None, of: int, unit: str, what: str) -> Reading:
+    """Return an age; of what never was, since when it could have been."""
+    if seconds is None:
+        return Reading(
+            (possible or 0) / of, f"no {what} yet: manage.py backup, manage.py verify_backup"
+        )
+    return Reading(seconds / of, f"the last {what} {seconds / of:.1f} {unit} ago")
+
+
 MEASURES: Mapping[RuleMeasure, Callable[[Sight], Iterable[Reading]]] = {
     RuleMeasure.REQUESTS_FAILED: _requests_failed,
     RuleMeasure.REQUEST_P95: _request_p95,
@@ -212,6 +234,8 @@ MEASURES: Mapping[RuleMeasure, Callable[[Sight], Iterable[Reading]]] = {
     RuleMeasure.IDS_USED: _ids_used,
     RuleMeasure.CONNECTIONS_USED: _connections_used,
     RuleMeasure.BLOCKED: _blocked,
+    RuleMeasure.BACKUP_AGE: _backup_age,
+    RuleMeasure.DRILL_AGE: _drill_age,
 }
 
 

@@ -39,6 +39,8 @@ DEFAULTS: Mapping[RuleMeasure, tuple[float, float]] = {
     RuleMeasure.IDS_USED: (40, 75),
     RuleMeasure.CONNECTIONS_USED: (80, 95),
     RuleMeasure.BLOCKED: (30, 300),
+    RuleMeasure.BACKUP_AGE: (26, 50),
+    RuleMeasure.DRILL_AGE: (9, 16),
 }
 # Two weeks of samples are added up for it, four million rows where a thousand statements are busy.
 SELDOM = {RuleMeasure.STATEMENT_SLOWER: timedelta(hours=1)}

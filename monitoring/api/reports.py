@@ -10,7 +10,7 @@ from django_filters.rest_framework import FilterSet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.generics import RetrieveAPIView
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from khaacho.actors import Actor
 from khaacho.api.authentication import caller
 from khaacho.api.idempotency import idempotent
+from khaacho.api.lists import ListView
 from khaacho.api.negotiation import OnlyForm
 from khaacho.api.permissions import IsStaff
 from khaacho.api.serializers import IdField, ModelSerializer, Serializer
@@ -82,7 +83,7 @@ class ReportFilter(FilterSet):  # type: ignore[misc]
         fields: list[str] = []
 
 
-class ReportList(ListAPIView[Report]):
+class ReportList(ListView[Report]):
     """The newest first: all with the permission to view reports, else one's own."""
 
     permission_classes = [IsStaff]

@@ -37,6 +37,11 @@ class IndexUse:
     definition: str | None
     is_locked: bool
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it was never scanned and may be dropped, however long was counted."""
+        return self.index_scans == 0 and self.kept_because is None and self.is_valid
+
 
 @dataclass(frozen=True)
 class Redundant:

@@ -1,35 +1,32 @@
 """Indexes that nothing has used, by our own hourly samples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from monitoring.database import indexes
+from monitoring.database.indexes import IndexUse
 from monitoring.history.reading import added, fetch
 
 UNUSED_FOR = timedelta(days=14)
+MOST = 10_000  # indexes that are looked at
 LONGEST_GAP = timedelta(
     days=1
 )  # between samples of an index, or nobody knows whether it was used and reset
 
-# `kept_because` holds what an index does that scans do not show: rules, and the search of a foreign key.
-UNUSED = f"""
+IDLE = f"""
 WITH scanned AS (
     SELECT indexrelid, sampled_at, scans, {added("scans", over="w")} AS more,
         sampled_at - lag(sampled_at) OVER w AS gap
     FROM index_samples
     WHERE sampled_at > %(since)s::timestamptz - %(gap)s
     WINDOW w AS (PARTITION BY indexrelid ORDER BY sampled_at)
-),
-idle AS (
-    SELECT indexrelid, min(sampled_at) AS since, max(sampled_at) AS until, count(*) AS samples
-    FROM scanned GROUP BY indexrelid
-    HAVING coalesce(sum(more), 0) = 0 AND min(sampled_at) <= %(since)s
-        AND coalesce(max(gap), %(gap)s) <= %(gap)s
-        AND max(sampled_at) > statement_timestamp() - %(gap)s
 )
-SELECT u."table", u.index, u.index_size, u.writes_paid, u.key_columns, idle.since, idle.until, idle.samples
-FROM idle JOIN index_usage_stats u ON u.id = idle.indexrelid::text
-WHERE u.kept_because IS NULL AND u.is_valid
-ORDER BY u.index_size DESC, u.index
+SELECT indexrelid::text, min(sampled_at), max(sampled_at), count(*)
+FROM scanned GROUP BY indexrelid
+HAVING coalesce(sum(more), 0) = 0 AND min(sampled_at) <= %(since)s
+    AND coalesce(max(gap), %(gap)s) <= %(gap)s
+    AND max(sampled_at) > statement_timestamp() - %(gap)s
 """
 
 
@@ -47,16 +44,26 @@ class UnusedIndex:
     samples: int
 
 
-def unused(since: datetime) -> list[UnusedIndex]:
-    """Return the indexes that were never scanned since then, the largest first. One statement.
+def unused(since: datetime, among: Sequence[IndexUse] | None = None) -> list[UnusedIndex]:
+    """Return the indexes that were never scanned since then, the largest first. Two or three statements.
 
     Only those whose samples reach back to `since` without a gap of a day; never a unique one, one that
     backs a constraint or the replica identity, or the only one of a foreign key. `since` should be
-    UNUSED_FOR ago; nearer, ValueError is raised: monthly reports have indexes too.
+    UNUSED_FOR ago; nearer, ValueError is raised: monthly reports have indexes too. `among` are those that
+    there are, for a caller who has read them.
     """
     [(near,)] = fetch(
         "SELECT %(since)s > statement_timestamp() - %(least)s", since=since, least=UNUSED_FOR
     )
     if near:
         raise ValueError("an index is unused only after 14 days of samples")
-    return [UnusedIndex(*row) for row in fetch(UNUSED, since=since, gap=LONGEST_GAP)]
+    idle = {oid: seen for oid, *seen in fetch(IDLE, since=since, gap=LONGEST_GAP)}
+    found = [
+        UnusedIndex(
+            *(each.table, each.index, each.index_size, each.writes_paid, each.key_columns),
+            *idle[each.id],
+        )
+        for each in (indexes.indexes(limit=MOST) if among is None else among)
+        if each.id in idle and each.kept_because is None and each.is_valid
+    ]
+    return sorted(found, key=lambda each: (-each.bytes, each.index))

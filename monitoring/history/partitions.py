@@ -6,12 +6,12 @@ of the trade. A new one is attached, not created in place: that takes a lock whi
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import OperationalError, transaction
 
 from khaacho import sql
+from khaacho.transactions import bounded_waits
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,15 @@ def make_ahead(weeks: int = AHEAD) -> list[str]:
 
     Two statements when nothing is missing. Any number may run at once.
     """
-    first = monday(_now())
-    wanted = [(table, first + number * WEEK) for table in TABLES for number in range(weeks + 1)]
+    now = _now()
+    return make(now, now + weeks * WEEK)
+
+
+def make(since: datetime, until: datetime) -> list[str]:
+    """Make the weeks of each table from one moment to another, as `make_ahead` does."""
+    first, last = monday(since), monday(until)
+    weeks = [first + number * WEEK for number in range((last - first) // WEEK + 1)]
+    wanted = [(table, week) for table in TABLES for week in weeks]
     if not _missing(wanted):
         return []
     with transaction.atomic():
@@ -75,21 +82,8 @@ def keep() -> None:
     drop_old()
     oldest = _now() - KEPT
     sql.execute("DELETE FROM samples WHERE sampled_at < %s", [oldest])
+    sql.execute("DELETE FROM statement_sums WHERE until < %s", [oldest])
     sql.execute("DELETE FROM statement_texts WHERE last_seen < %s", [oldest])
-
-
-@contextmanager
-def bounded_waits(patience: str) -> Iterator[None]:
-    """Wait no longer than `patience` for a lock; a savepoint, whose end puts back what held before.
-
-    Raises OperationalError from the statement that waited in vain.
-    """
-    with transaction.atomic():
-        before = sql.fetch_one("SELECT current_setting('lock_timeout')")
-        assert before is not None
-        sql.fetch_one("SELECT set_config('lock_timeout', %s, true)", [patience])
-        yield
-        sql.fetch_one("SELECT set_config('lock_timeout', %s, true)", [before[0]])
 
 
 def _now() -> datetime:
@@ -121,10 +115,15 @@ def _make(table: str, begin: date) -> str:
 
 
 def _ends() -> Iterator[tuple[str, datetime]]:
-    """Yield each week's table with the moment at which it ends, which its name says."""
+    """Yield each week's table with the moment at which it ends."""
     for _, name in sql.fetch(EXISTING, [list(TABLES)]):
-        year, week = name[-8:].split("_w")
-        yield name, _midnight(date.fromisocalendar(int(year), int(week), 1) + WEEK)
+        yield name, end_of(name)
+
+
+def end_of(name: str) -> datetime:
+    """Return the moment at which a week's table ends, which its name says."""
+    year, week = name[-8:].split("_w")
+    return _midnight(date.fromisocalendar(int(year), int(week), 1) + WEEK)
 
 
 def _midnight(day: date) -> datetime:

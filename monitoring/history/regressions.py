@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from math import sqrt
 from statistics import NormalDist
 
+from monitoring.history import sums
 from monitoring.history.models import ReleaseMarker
 from monitoring.history.reading import fetch
 
@@ -37,15 +38,12 @@ SELECT (SELECT min(sampled_at) FROM samples WHERE sampled_at >= since AND statem
     (SELECT max(sampled_at) FROM samples WHERE sampled_at <= until AND statements_read > 0)
 FROM bounds
 """
-COMPARED = """
-WITH before AS (
-    SELECT queryid, sum(calls)::bigint AS calls, sum(exec_ms) AS ms, sum(exec_ms_squares) AS squares
-    FROM statement_samples WHERE sampled_at > %(since)s AND sampled_at <= %(before)s GROUP BY queryid
-),
-later AS (
-    SELECT queryid, sum(calls)::bigint AS calls, sum(exec_ms) AS ms, sum(exec_ms_squares) AS squares
-    FROM statement_samples WHERE sampled_at > %(after)s AND sampled_at <= %(until)s GROUP BY queryid
-)
+SPENT = "SELECT queryid, sum(calls)::bigint AS calls, sum(exec_ms) AS ms, sum(exec_ms_squares) AS squares"
+COMPARED = f"""
+WITH {sums.edges("earlier", "since", "before")},
+{sums.edges("recent", "after", "until")},
+before AS ({SPENT} FROM ({sums.rows("earlier", "since", "before")}) parts GROUP BY queryid),
+later AS ({SPENT} FROM ({sums.rows("recent", "after", "until")}) parts GROUP BY queryid)
 SELECT l.queryid, coalesce(t.text, ''), l.calls, l.ms, l.squares,
     coalesce(b.calls, 0), coalesce(b.ms, 0), coalesce(b.squares, 0),
     b.queryid IS NULL AND coalesce(t.first_seen > %(before)s, true), sum(l.ms) OVER ()

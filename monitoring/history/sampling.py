@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, transaction
 
 from khaacho import sql
-from monitoring.history import partitions
+from khaacho.transactions import bounded_waits
+from monitoring.history import partitions, sums
 
 log = logging.getLogger(__name__)
 
@@ -219,6 +220,7 @@ def take(slot: datetime | None = None) -> Sample | None:
         at, has_relations = begun
         if _survives(at, STATEMENTS, TEXTS, SEEN) and not _row(at)[0]:
             sql.execute(LACKING, {"at": at})
+        _survives(at, sums.ADD)
         sql.execute(DATABASE, {"at": at})
         if has_relations and not _survives(at, TABLES, INDEXES):
             sql.execute("UPDATE samples SET has_relations = false WHERE sampled_at = %s", [at])
@@ -228,7 +230,7 @@ def take(slot: datetime | None = None) -> Sample | None:
 def _survives(at: datetime, *statements: str) -> bool:
     """Run one part of the sample; should it fail, note that, and let the other parts be stored."""
     try:
-        with partitions.bounded_waits(PATIENCE):
+        with bounded_waits(PATIENCE):
             for statement in statements:
                 sql.execute(statement, {"at": at})
     except DatabaseError as error:

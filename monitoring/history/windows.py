@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import sqrt
 
+from monitoring.history import sums
 from monitoring.history.reading import GAP, Coverage, added, coverage, fetch, step
 
 __all__ = [
@@ -42,11 +43,8 @@ sum(blocks_read)::bigint AS blocks_read, sum(temp_blocks)::bigint AS temp_blocks
 sum(wal_bytes)::bigint AS wal_bytes, sum(plan_ms) AS plan_ms, sum(io_ms) AS io_ms
 """
 STATEMENTS = """
-WITH spent AS (
-    SELECT queryid, {sums} FROM statement_samples
-    WHERE sampled_at > %(since)s AND sampled_at <= %(until)s{only}
-    GROUP BY queryid
-),
+WITH {edges},
+spent AS (SELECT queryid, {sums} FROM ({rows}) parts GROUP BY queryid),
 ranked AS MATERIALIZED (
     SELECT *, sum(exec_ms) OVER () AS all_ms FROM spent ORDER BY {order} DESC, queryid LIMIT %(limit)s
 )
@@ -114,19 +112,27 @@ def statements(
 ) -> list[StatementWindow]:
     """Return the statements that were called within the window, by one of ORDERS, the greatest first.
 
-    One statement, which reads the partitions of the window. Raises KeyError for an unknown order.
+    One statement, which reads sums of three hours and the samples that are in none. Raises KeyError for an
+    unknown order.
     """
-    text = STATEMENTS.format(sums=SUMS, only="", order=ORDERS[order])
+    text = _ranking(ORDERS[order])
     return [StatementWindow(*row) for row in fetch(text, since=since, until=until, limit=limit)]
 
 
 def statement(queryid: int, since: datetime, until: datetime) -> StatementWindow | None:
     """Return what one statement did within the window, `all_ms` being its own; None when nothing."""
-    text = STATEMENTS.format(
-        sums=SUMS, only=" AND queryid = %(queryid)s", order=ORDERS["total_time"]
-    )
+    text = _ranking(ORDERS["total_time"], only=" AND queryid = %(queryid)s")
     rows = fetch(text, since=since, until=until, limit=1, queryid=queryid)
     return StatementWindow(*rows[0]) if rows else None
+
+
+def _ranking(order: str, only: str = "") -> str:
+    return STATEMENTS.format(
+        edges=sums.edges("edges", "since", "until"),
+        sums=SUMS,
+        rows=sums.rows("edges", "since", "until", only),
+        order=order,
+    )
 
 
 # Points stand at the end of what they cover. `seconds` is None where no sample says when things happened.

@@ -221,7 +221,7 @@ class _Work:
     @contextmanager
     def _session(self) -> Iterator["psycopg.Connection[Any]"]:
         """Open a connection of its own that commits by itself, with this work's timeouts and ears."""
-        own = connections["default"].copy()
+        own = connections["direct"].copy(alias="default")  # the same database, past PgBouncer
         try:
             own.ensure_connection()
             raw: psycopg.Connection[Any] = own.connection
@@ -240,7 +240,7 @@ class _Work:
             if row is None or row[1] != wanted["application_name"]:
                 raise Failed(
                     "This connection forgets its settings between statements, as behind PgBouncer in"
-                    " transaction mode: maintenance needs a worker that reaches PostgreSQL directly."
+                    " transaction mode: DATABASE_DIRECT_URL must be PostgreSQL's own address."
                 )
             self.raw = raw
             self.user, self.server_version = row[0], raw.info.server_version

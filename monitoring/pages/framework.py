@@ -8,7 +8,7 @@ rest is left for a look of its own (`?panel=name`).
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from django.views.decorators.http import require_safe
 from khaacho.adminsite.pages import Label
 from monitoring.database import access
 from monitoring.pages.beside import beside_the_pool
+from monitoring.pages.sharing import sharing
 from monitoring.pages.troubles import Trouble, lacking, trouble_of
 
 logger = logging.getLogger(__name__)
@@ -232,7 +233,7 @@ def _view(page: MonitoringPage, pages: Sequence[MonitoringPage]) -> Callable[...
         only = request.GET.get("panel")
         panels = [panel for panel in page.panels if panel.name == only] or page.panels
         context = page_context(request, page, pages, window) | {
-            "panels": list(read_panels(request, panels, window)),
+            "panels": read_panels(request, panels, window),
             "only": panels is not page.panels,
         }
         return TemplateResponse(request, "monitoring/pages/page.html", context)
@@ -240,13 +241,13 @@ def _view(page: MonitoringPage, pages: Sequence[MonitoringPage]) -> Callable[...
     return view
 
 
-def read_panels(request: HttpRequest, panels: Sequence[Panel], window: Window) -> Iterator[Shown]:
+def read_panels(request: HttpRequest, panels: Sequence[Panel], window: Window) -> list[Shown]:
     """Read and render the panels one after the other, whatever goes wrong with any."""
     reading = _Reading(time.monotonic() + PAGE_MS / 1000)
-    if any(panel.needs or panel.wants for panel in panels):
-        _read_capabilities(reading)
-    for panel in panels:
-        yield _shown(request, panel, window, reading)
+    with sharing():
+        if any(panel.needs or panel.wants for panel in panels):
+            _read_capabilities(reading)
+        return [_shown(request, panel, window, reading) for panel in panels]
 
 
 def _read_capabilities(reading: _Reading) -> None:

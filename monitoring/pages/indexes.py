@@ -13,8 +13,9 @@ from monitoring.database.indexes import IndexUse
 from monitoring.history import indexes as index_history
 from monitoring.pages import remedies
 from monitoring.pages.framework import MonitoringPage, Panel, Window
+from monitoring.pages.sharing import once
 
-LIMIT = 500
+LIMIT = 500  # that are listed
 CLOCKS = timedelta(hours=1)  # that ours and the database's may differ by
 ORDERS: Mapping[str, Callable[[IndexUse], Any]] = {
     "scans": lambda index: (index.index_scans, -index.index_size),
@@ -36,11 +37,6 @@ KEPT = {  # what the view says, for people
     "foreign key": _("the only one for a foreign key"),
 }
 _ATTACHED = "SELECT relname::text FROM pg_class WHERE relkind = 'i' AND relispartition"
-_KNOWN = """
-SELECT min(counted_since), min(counted_since) < now() - interval '14 days',
-    count(*) FILTER (WHERE index_scans = 0 AND kept_because IS NULL AND is_valid)
-FROM index_usage_stats
-"""
 
 
 @dataclass(frozen=True)
@@ -61,10 +57,24 @@ class Unused:
         return remedies.drop_index(self.schema, self.table, self.index)
 
 
+def every() -> list[IndexUse]:
+    """Return all indexes, the least used first; one statement, however many panels ask."""
+    return once(_every)
+
+
+def _every() -> list[IndexUse]:
+    return indexes.indexes(limit=index_history.MOST)
+
+
+def invalid() -> list[IndexUse]:
+    """Return those whose build failed, or is going on."""
+    return [each for each in every() if not each.is_valid]
+
+
 def unused() -> list[Unused]:
     """Return the indexes that nothing scanned for 14 days, by our samples or PostgreSQL's count, the largest first.
 
-    Those of partitions are left out: they come and go with their parent's. Four statements.
+    Those of partitions are left out: they come and go with their parent's. Three statements and `every`.
     """
     attached = {name for (name,) in access.fetch(_ATTACHED)}
     long_ago = timezone.now() - index_history.UNUSED_FOR - CLOCKS
@@ -73,7 +83,7 @@ def unused() -> list[Unused]:
             *(each.schema, each.table, each.index, each.index_size, each.writes_paid),
             *(each.key_columns, each.counted_since, 0),
         )
-        for each in indexes.unused()
+        for each in every()
         if each.drop_candidate
     ]
     sampled = [
@@ -81,19 +91,20 @@ def unused() -> list[Unused]:
             *("public", each.table, each.index, each.bytes, each.writes_paid),
             *(each.key_columns, each.since, each.samples),
         )
-        for each in index_history.unused(long_ago)
+        for each in index_history.unused(long_ago, every())
     ]
     found = {each.index: each for each in [*counted, *sampled] if each.index not in attached}
     return sorted(found.values(), key=lambda each: (-each.size, each.index))
 
 
 def _unused(window: Window) -> Mapping[str, Any]:
-    since, is_long, idle = access.fetch(_KNOWN)[0]
     found = unused()
+    since = min((each.counted_since for each in every()), default=None)
+    long_ago = timezone.now() - index_history.UNUSED_FOR
     return {
         "since": since,
-        "is_long": bool(is_long) or any(each.samples for each in found),
-        "idle": idle,
+        "is_long": bool(found) or (since is not None and since < long_ago),
+        "idle": sum(each.is_idle for each in every()),
         "found": found,
     }
 
@@ -109,15 +120,13 @@ def _twice(window: Window) -> Mapping[str, Any]:
 
 def _invalid(window: Window) -> Mapping[str, Any]:
     return {
-        "found": [
-            (each, remedies.rebuild_index(each.schema, each.index)) for each in indexes.invalid()
-        ]
+        "found": [(each, remedies.rebuild_index(each.schema, each.index)) for each in invalid()]
     }
 
 
 def _all(window: Window) -> Mapping[str, Any]:
     order = window.choice("sort", ORDERS)
-    found = sorted(indexes.indexes(), key=ORDERS[order])
+    found = sorted(every(), key=ORDERS[order])
     return {
         "found": [(each, KEPT.get(each.kept_because or "", "")) for each in found[:LIMIT]],
         "count": len(found),

@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from khaacho.adminsite.pages import Label
 from monitoring import health
-from monitoring.database import access
+from monitoring.database import access, capabilities
 from monitoring.pages import indexes, timelines
 from monitoring.pages.framework import MonitoringPage, Panel, Window
+from monitoring.pages.sharing import once
 from monitoring.pages.statements import NEEDS
 from monitoring.templatetags import quantities
 
@@ -59,10 +60,7 @@ def _one(statement: str, *params: Any) -> tuple[Any, ...]:
 
 
 def _capabilities(window: Window) -> Mapping[str, Any]:
-    rows = access.fetch_dicts(
-        "SELECT id, what, fix FROM monitor.capabilities WHERE NOT ok ORDER BY id"
-    )
-    return {"lacking": rows}
+    return {"lacking": [each for each in once(capabilities.capabilities) if not each.ok]}
 
 
 def _statements(window: Window) -> Mapping[str, Any]:
@@ -185,10 +183,8 @@ def _bloat(window: Window) -> Mapping[str, Any]:
 
 def _indexes(window: Window) -> Mapping[str, Any]:
     unused = len(indexes.unused())
-    invalid, twice = _one(
-        "SELECT count(*) FILTER (WHERE NOT is_valid),"
-        " (SELECT count(DISTINCT redundant_index) FROM monitor.duplicate_indexes) FROM index_usage_stats"
-    )
+    invalid = len(indexes.invalid())
+    (twice,) = _one("SELECT count(DISTINCT redundant_index) FROM monitor.duplicate_indexes")
     found = unused + invalid + twice
     said = (
         _("%(unused)s unused, %(twice)s there twice, %(invalid)s invalid")

@@ -36,6 +36,14 @@ def rebuild_index(schema: str, index: str) -> str:
     return f"REINDEX INDEX CONCURRENTLY {quoted(schema)}.{quoted(index)};"
 
 
+def build_index(schema: str, table: str, index: str, definition: str) -> str:
+    """Return what builds a missing index; `definition` is ` [UNIQUE] USING …`, as check_indexes says it."""
+    unique = "UNIQUE " if definition.lstrip().startswith("UNIQUE") else ""
+    using = definition.strip().removeprefix("UNIQUE").strip()
+    where = f"{quoted(schema)}.{quoted(table)}"
+    return f"CREATE {unique}INDEX CONCURRENTLY {quoted(index)} ON {where} {using};"
+
+
 def add_index(schema: str, table: str, columns: Sequence[str]) -> str:
     """Return what makes an index on the columns: through the table's model when there is one."""
     name = f"{table}_{'_'.join(columns)}"[: NAME_MAX - 4].rstrip("_") + "_idx"

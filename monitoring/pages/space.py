@@ -1,22 +1,33 @@
 """What takes the space, how fast it grows, and what runs out: ids, multixacts, sequences."""
 
+import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from khaacho import months
 from khaacho.adminsite import charts
 from monitoring.database import access
+from monitoring.history import partitions
 from monitoring.history import space as history
 from monitoring.pages.connections import BAD_SECONDS, WARN_SECONDS, micros
 from monitoring.pages.framework import MonitoringPage, Panel, Window, timeout_ms
+from monitoring.pages.sharing import once
 
 LIMIT = 50
 LARGEST = 10  # in the chart
 MEGABYTE = 1024 * 1024
 IDS_WARN, IDS_BAD = 40, 75  # per cent; autovacuum begins to freeze by itself at 10
 USED_WARN, USED_BAD = 70, 90  # per cent of a sequence
+DISK_DAYS = (14, 60)  # below which it is bad, and below which it warns
+WEEK_DAYS = (2, 6)  # of weeks ahead; a job makes them at night
+_NEVER = datetime.min.replace(tzinfo=UTC)
 TABLES = f"""
 SELECT "table", schema, table_size, index_size, toast_size, total_size, is_locked,
     sum(total_size) OVER ()::bigint AS whole
@@ -52,8 +63,51 @@ def _tables(window: Window) -> Mapping[str, Any]:
 
 def _growth(window: Window) -> Mapping[str, Any]:
     """Return the pace by the samples; before a day was sampled it is unknown, and said so."""
-    found = history.growth()
+    found = once(history.growth)
     return {"database": found.database, "tables": found.tables[:20]}
+
+
+def _days(window: Window) -> Mapping[str, Any]:
+    """Return what ends one day: the disks of this machine at the database's pace, and weeks made ahead."""
+    database = once(history.growth).database
+    pace = (database.bytes_per_day or 0) if database else 0
+    disks = []
+    for path in _each_disk():
+        room = shutil.disk_usage(path)
+        days = int(room.free / pace) if pace > 0 else None
+        disks.append(
+            {
+                "path": path,
+                "free": room.free,
+                "used_pct": 100 * (room.total - room.free) / room.total,
+                "days": days,
+                "tone": _ahead(days, *DISK_DAYS),
+            }
+        )
+    names = access.fetch(partitions.EXISTING, [list(partitions.TABLES)])
+    ends: dict[str, datetime] = {}
+    for table, week in names:
+        ends[table] = max(partitions.end_of(week), ends.get(table, _NEVER))
+    if ends:
+        ends |= {table: months.made_until(table, access.fetch) for table in months.TABLES}
+    weeks = [
+        {"table": table, "end": end, "tone": _ahead(days, *WEEK_DAYS), "days": days}
+        for table, end in sorted(ends.items())
+        for days in [(end - timezone.now()).days]
+    ]
+    return {"disks": disks, "weeks": weeks}
+
+
+def _each_disk() -> list[str]:
+    """Return the watched directories that are there, one of each disk."""
+    there = [path for path in settings.WATCHED_DISKS if Path(path).exists()]
+    return list({Path(path).stat().st_dev: path for path in reversed(there)}.values())[::-1]
+
+
+def _ahead(days: float | None, bad: float, warn: float) -> str:
+    if days is None:
+        return "quiet"
+    return "bad" if days < bad else "warn" if days < warn else "good"
 
 
 def _ids(window: Window) -> Mapping[str, Any]:
@@ -129,9 +183,16 @@ PAGE = MonitoringPage(
             title=gettext_lazy("Growth"),
             read=_growth,
             template="monitoring/pages/space_growth.html",
+            help=gettext_lazy("By the samples of the last 30 days."),
+        ),
+        Panel(
+            name="days",
+            title=gettext_lazy("Days left"),
+            read=_days,
+            template="monitoring/pages/space_days.html",
             help=gettext_lazy(
-                "By the samples of the last 30 days. How much disk is left PostgreSQL does not know:"
-                " compare with df on its machine."
+                "The disks of the machine that shows this page (WATCHED_DISKS), as if the database alone"
+                " grew on them; and until when tables of samples and months of the audit log are made ahead."
             ),
         ),
         Panel(

@@ -11,6 +11,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import RedisError
 
 from monitoring.database import access, capabilities
+from monitoring.pages.sharing import once
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def lacking() -> dict[str, Trouble]:
     """Return what the monitoring lacks on this server, by the id of `monitor.capabilities`. One statement."""
     return {
         each.id: Trouble(_("Lacking: %s.") % each.what, each.fix)
-        for each in capabilities.capabilities()
+        for each in once(capabilities.capabilities)
         if not each.ok
     }
 

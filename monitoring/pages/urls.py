@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver
 
 from monitoring.pages import (
+    backups,
     connections,
     indexes,
     maintenance,
@@ -32,6 +33,7 @@ PAGES = (
     space.PAGE,
     maintenance.PAGE,
     maintenance.RUN,
+    backups.PAGE,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = page_urls(PAGES)

@@ -87,6 +87,8 @@ def _make(claim: Claim, report: Report) -> None:
                 kind.statement(filters),
                 filters.bound(),
                 seconds=max(1, claim.soft_limit - SPARE_SECONDS),
+                # which may cancel what stands in the way of what it replays, or be lost meanwhile
+                may_use_replica=claim.attempts == 1,
             ) as reader,
         ):
             rows = WRITERS[ReportFormat(report.format)](content_of(report), reader, file)

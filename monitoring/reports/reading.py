@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from django.db import connections
 
+from khaacho import replica
 from monitoring.exceptions import ReportTooLong
 from monitoring.reports.columns import Column
 from monitoring.reports.watching import Watch
@@ -78,13 +79,20 @@ class Reader:
 
 @contextmanager
 def snapshot(
-    watch: Watch, statement: str, values: Mapping[str, Any], *, seconds: int
+    watch: Watch,
+    statement: str,
+    values: Mapping[str, Any],
+    *,
+    seconds: int,
+    may_use_replica: bool = False,
 ) -> Iterator[Reader]:
     """Open a read-only snapshot on a connection of its own, so that all sums agree; no statement over `seconds`.
 
+    It has all that was committed before: the replica's once that has caught up, else the primary's.
     Raises ReportTooLong for one that takes longer, and what the watch found when it stopped the statement.
     """
-    own = connections["default"].copy()
+    own = replica.caught_up(seconds + STOP_SECONDS) if may_use_replica else None
+    own = own or connections["default"].copy()
     own.ensure_connection()
     raw: psycopg.Connection[Any] = own.connection
     watch.stop_by(lambda: raw.cancel_safe(timeout=STOP_SECONDS))

@@ -57,7 +57,7 @@ ON CONFLICT (fingerprint, kind, name, method, file, line) DO UPDATE SET
 """
 SPAN = "date_bin('5 minutes', statement_timestamp(), timestamptz '2000-01-01 00:00+00')"
 BUCKETS = """(
-    SELECT jsonb_object_agg(key, count) FROM (
+    SELECT coalesce(jsonb_object_agg(key, count), '{}') FROM (
         SELECT key, sum(value::bigint) AS count FROM (
             SELECT * FROM jsonb_each_text(kept.buckets)
             UNION ALL SELECT * FROM jsonb_each_text(EXCLUDED.buckets)
@@ -90,6 +90,22 @@ ON CONFLICT (since, kind, name, method, outcome) DO UPDATE SET
     database_microseconds = kept.database_microseconds + EXCLUDED.database_microseconds,
     buckets = {BUCKETS}
 """
+# For /metrics, which must never see a sum shrink: rows that no purge touches (monitoring/metrics.py).
+TOTALS = f"""
+INSERT INTO metric_totals AS kept (kind, name, method, outcome, ended, microseconds,
+    statements, database_microseconds, buckets)
+SELECT kind, name, method, outcome, ended, microseconds, statements, database_microseconds, buckets
+FROM jsonb_to_recordset(%s::jsonb) AS told (kind text, name text, method text, outcome text,
+    ended bigint, microseconds bigint, statements bigint, database_microseconds bigint, buckets jsonb)
+ORDER BY kind, name, method, outcome
+ON CONFLICT (kind, name, method, outcome) DO UPDATE SET
+    ended = kept.ended + EXCLUDED.ended,
+    microseconds = kept.microseconds + EXCLUDED.microseconds,
+    statements = kept.statements + EXCLUDED.statements,
+    database_microseconds = kept.database_microseconds + EXCLUDED.database_microseconds,
+    buckets = {BUCKETS}
+"""
+DATABASE, DATABASE_ERROR, CACHE = "database", "database_error", "cache"  # kinds beside the origins'
 
 _told: dict[int, float] = {}  # fingerprint to time.monotonic(); of the publishing thread alone
 
@@ -112,12 +128,13 @@ def publish() -> bool:
 
 
 def _write(seen: Seen) -> None:
-    forms = _untold(seen)
+    forms, ended = _untold(seen), list(_ended(seen))
     parts: tuple[tuple[str, list[dict[str, Any]]], ...] = (
         (FORMS, [{"fingerprint": number, "form": _clean(form)} for number, form in forms.items()]),
         (PLACES, list(_places(seen))),
         (STATEMENTS, list(_statements(seen))),
-        (ORIGINS, list(_ended(seen))),
+        (ORIGINS, [row for row in ended if row["kind"] != CACHE]),
+        (TOTALS, [*ended, *_database(seen)]),
     )
     own = _connection()
     with closing(own):
@@ -196,6 +213,27 @@ def _ended(seen: Seen) -> Iterator[dict[str, Any]]:
             "statements": ended.statements,
             "database_microseconds": round(ended.database_seconds * 1e6),
             **_lasted(ended.counts),
+        }
+
+
+def _database(seen: Seen) -> Iterator[dict[str, Any]]:
+    """Add statements up by the kind of their origin, those that failed beside them."""
+    sums: dict[tuple[str, str], Counts] = {}
+    for (_, (origin, _, _)), counts in seen.statements.items():
+        sums.setdefault((DATABASE, origin), Counts()).add(counts)
+        if counts.errors:
+            failed = sums.setdefault((DATABASE_ERROR, origin), Counts())
+            failed.calls += counts.errors
+    for (kind, origin), counts in sums.items():
+        yield {
+            "kind": kind,
+            "name": origin,
+            "method": "",
+            "outcome": "",
+            "ended": counts.calls,
+            "statements": 0,
+            "database_microseconds": 0,
+            **_lasted(counts),
         }
 
 

@@ -15,7 +15,7 @@ from django.db.backends.signals import connection_created
 
 from khaacho import origins
 from khaacho.origins import Origin
-from monitoring.sources import places, publishing
+from monitoring.sources import places, publishing, slow
 from monitoring.sources.recorder import recorder
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 UNWATCHED = frozenset({"monitor"})  # aliases whose queries are about watching
 # Faults of this code. Nothing wider: a job's soft limit is raised wherever the job is, also here.
 FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+CACHE: origins.Key = (publishing.CACHE, "redis", "")
 COMPOSED = "(composed)"  # a text that psycopg puts together
 
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
@@ -36,7 +37,10 @@ def watch(execute: Execute, text: Any, params: Any, many: bool, context: dict[st
         result = execute(text, params, many, context)
         failed = False
     finally:
-        _note(text, perf_counter() - begun, failed)
+        seconds = perf_counter() - begun
+        _note(text, seconds, failed)
+        if seconds >= slow.SECONDS:
+            slow.tell(text, seconds, failed, context)
     return result
 
 
@@ -64,6 +68,11 @@ def ended(origin: Origin, seconds: float, outcome: str) -> None:
         log.exception("sources.failed")
 
 
+def asked_cache(seconds: float, outcome: str) -> None:
+    """Count a question to Redis."""
+    recorder.end(CACHE, outcome, seconds, 0, 0.0)
+
+
 def install(*, connection: Any, **_: Any) -> None:
     """Watch a new connection; one of a pool is new to each request, and is watched once."""
     if connection.alias in UNWATCHED or getattr(connection, "is_unwatched", False):
@@ -76,3 +85,4 @@ def begin() -> None:
     """Watch this process's connections, requests and jobs from now on."""
     connection_created.connect(install, dispatch_uid="monitoring.sources")
     origins.watch(ended)
+    origins.watch_cache(asked_cache)

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,6 +12,7 @@ from rest_framework.views import APIView
 from credit.models import CreditAccount
 from khaacho.api.authentication import caller
 from khaacho.api.cached_pages import MINUTE, cached_page, tenant
+from khaacho.api.lists import ListView
 from khaacho.api.permissions import IsRetailer, IsVendor
 from orders import selectors
 from orders.api.filters import ReceivableFilter
@@ -30,7 +30,7 @@ class CreditView(APIView):
         return Response(CreditSummarySerializer(summary).data)
 
 
-class Receivables(ListAPIView[CreditAccount]):
+class Receivables(ListView[CreditAccount]):
     """What each shop owes the vendor, by age; the largest balance first."""
 
     permission_classes = [IsVendor]

@@ -181,7 +181,7 @@ def test_walks_a_long_list(live_server, officer: User):
         expect(page.locator("#result_list tbody tr").last).to_contain_text("report:1")
         pager.get_by_role("link", name="Previous").click()
         pager.get_by_role("link", name="First").click()
-        assert page.locator("#result_list tbody tr").first.text_content() == first
+        expect(page.locator("#result_list tbody tr").first).to_have_text(first)
 
 
 def test_asks_for_a_report_and_sees_how_far_it_is(live_server, officer: User):

@@ -6,7 +6,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from khaacho import permissions, sign_ins
 from khaacho.enums import Role
@@ -18,6 +20,7 @@ from tests.admin.test_lists import OUR_MODELS
 from tests.admin.test_verbs import CASES
 from tests.admin.trade import make_paid_order, trade
 from tests.factories import make_user
+from tests.races import race
 from vendors.models import Product
 
 LOGIN = "/admin/login/?next=/admin/"
@@ -76,6 +79,34 @@ def test_sync_groups_is_idempotent_and_leaves_other_groups_alone(db):
         name for name in support.values_list("codename", flat=True) if name.startswith("view_")
     }
     assert own.permissions.count() == 0
+
+
+def test_sync_groups_only_reads_where_all_is_well_and_mends_what_is_not(db):
+    permissions.sync_groups()
+    with CaptureQueriesContext(connection) as again:
+        permissions.sync_groups()
+    assert 0 < len(again) < 10
+    assert all(query["sql"].startswith(("SELECT", "SAVEPOINT", "RELEASE")) for query in again)
+
+    Permission.objects.filter(codename="cancel_order").update(name="Can fly an order")
+    Permission.objects.get(codename="cancel_job").delete()
+    Group.objects.get(name="Credit").delete()
+    permissions.sync_groups()
+    assert Permission.objects.get(codename="cancel_order").name == "Can cancel an order"
+    assert Group.objects.filter(name="Operations", permissions__codename="cancel_job").exists()
+    assert Group.objects.get(name="Credit").permissions.filter(codename="freeze_account").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_may_sync_the_groups_at_once():
+    Permission.objects.filter(codename__in=("cancel_order", "cancel_job")).delete()
+    Group.objects.filter(name__in=("Credit", "Support")).delete()
+    assert race(*[permissions.sync_groups] * 6) == {"ok": 6}
+    for _ in range(5):  # now nothing but the grants is written, so that nobody waits before
+        Group.permissions.through.objects.all().delete()
+        assert race(*[permissions.sync_groups] * 6) == {"ok": 6}
+    assert Group.objects.filter(name="Operations", permissions__codename="cancel_job").exists()
+    assert Group.objects.get(name="Credit").permissions.filter(codename="freeze_account").exists()
 
 
 def test_an_unknown_permission_is_an_error(db, monkeypatch):

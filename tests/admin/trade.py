@@ -30,6 +30,7 @@ from monitoring.maintenance.kinds import MaintenanceKind, MaintenanceState
 from monitoring.models import (
     AdviceRun,
     AlertNotice,
+    Backup,
     IndexAdvice,
     JobMinute,
     MaintenanceRun,
@@ -222,6 +223,7 @@ def _watched(number: int, moment: datetime) -> None:
         buckets={"1": 1},
         **origin,
     )
+    Backup.objects.create(name=f"khaacho_backup_2026-01-{number:02}_02-00-00")
     MaintenanceRun.objects.create(
         kind=MaintenanceKind.ANALYZE,
         target="orders",

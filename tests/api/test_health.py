@@ -133,8 +133,11 @@ def test_details():
         "oldest_due_job",
         "dead_jobs",
         "invalid_indexes",
+        "last_backup",
+        "last_drill",
         "beat",
         "redis_latency",
+        "disk_used",
     }
     assert checks["migrations"] == {
         "name": "migrations",

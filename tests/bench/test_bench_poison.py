@@ -8,6 +8,7 @@ from khaacho import jobs
 from tests.bench.benches import measured
 
 
+@pytest.mark.long
 @pytest.mark.processes
 @pytest.mark.patient
 @pytest.mark.django_db(transaction=True)
@@ -15,6 +16,7 @@ def test_waits_are_measured_beside_poison(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(jobs.kinds, "known", dict(jobs.kinds.known))
     monkeypatch.setattr(kinds, "KINDS", ("raises",))
     monkeypatch.setattr(poison, "AT_LEAST", 1.0)
+    monkeypatch.setattr(poison, "WARM", 1.0)
     monkeypatch.setenv("JOB_BACKOFF_SECONDS", "0.1")
     _, by_name = measured("6c")
     [(name, result)] = by_name.items()

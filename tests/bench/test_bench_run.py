@@ -32,7 +32,7 @@ def test_reads_are_measured_beside_their_reference(trade: Path, reference: None)
 def test_a_stock_admin_list_counts_what_ours_does_not(trade: Path, reference: None) -> None:
     if not worlds.is_superuser():
         pytest.skip("only a superuser can make a table pass for a big one")
-    client = desk._signed_in()
+    client = desk.signed_in()
     sql.execute("UPDATE pg_class SET reltuples = 20000 WHERE relname = 'orders'")
 
     stock = desk._page(client, "stock", desk.STOCK)

@@ -156,6 +156,7 @@ def is_quiet() -> bool:
     return not Job.objects.open().exists()
 
 
+@pytest.mark.long
 @pytest.mark.processes
 @pytest.mark.patient
 @pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from pytest_django import DjangoDbBlocker
 from bench import scale
 from bench.scale import __main__ as command_line
 from bench.scale import bulk, demand, loading
-from khaacho import sql
+from khaacho import months, sql
 from khaacho.models import User
 from monitoring.invariants import run_invariants
 from orders.enums import OrderStatus
@@ -58,9 +58,10 @@ class Loads:
 def empty() -> None:
     """Flush at once what flush() would delete row by row: many foreign keys have no index."""
     tables = ", ".join(loading.TABLES)
+    parts = [f"months.{part.name}" for table in months.TABLES for part in months.parts(table)]
     with transaction.atomic():
         for how in ("DISABLE", "ENABLE"):
-            for table in loading.TABLES:
+            for table in (*loading.TABLES, *parts):  # a part refuses TRUNCATE by itself
                 sql.execute(f"ALTER TABLE {table} {how} TRIGGER USER")
             if how == "DISABLE":
                 sql.execute(f"TRUNCATE {tables} CASCADE")

@@ -1,15 +1,21 @@
 """Kinds of work for tests. Their effect is a row of sign_in_failures: a plain table that counts."""
 
+import contextlib
+import logging
 import os
 import signal
 import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from khaacho import events, jobs, logs, schedules
+from django.db import DatabaseError, transaction
+
+from khaacho import events, jobs, logs, schedules, sql
 from khaacho.enums import Queue
 from khaacho.events import Event
 from khaacho.models import SignInFailure
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +46,12 @@ def note_slowly(label: str, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def wait(label: str, seconds: float) -> None:
+    """Stand in a statement of the server."""
+    note(label)
+    sql.fetch("SELECT pg_sleep(%s)", [seconds])
+
+
 def note_request() -> None:
     """Leave the request's id as the effect, and pass it on to another job."""
     note(logs.request_id.get())
@@ -49,6 +61,14 @@ def note_request() -> None:
 def fail(label: str) -> None:
     note(label)
     raise RuntimeError("no answer from +977 9812345678, token 3f9a8b7c6d5e4f30aa11bb22cc33dd44")
+
+
+def clash(phone: str, secret: str) -> None:
+    """Have PostgreSQL tell in an error what must not be logged."""
+    with contextlib.suppress(DatabaseError), transaction.atomic():
+        sql.execute("SELECT %s::int", [secret])
+    log.warning("test.clash", extra={"phone": phone, "password": secret})
+    sql.execute("INSERT INTO users (phone, password) VALUES (%s, %s)", [phone, secret])
 
 
 def die() -> None:
@@ -102,7 +122,17 @@ def refuse(event: TeaBrewed) -> None:
 
 
 def register() -> None:
-    for name in ("note", "note_slowly", "note_request", "fail", "eat", "leave_a_process"):
+    names = (
+        "note",
+        "note_slowly",
+        "note_request",
+        "fail",
+        "eat",
+        "leave_a_process",
+        "clash",
+        "wait",
+    )
+    for name in names:
         jobs.register(f"test.{name}", f"tests.khaacho.kinds.{name}", queue=Queue.REPORTS)
     jobs.register("test.die", "tests.khaacho.kinds.die", queue=Queue.REPORTS, hard_limit=1)
     jobs.register(

@@ -1,12 +1,14 @@
 """A connection that the server ended is replaced before a request meets it; one that stands costs nothing."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import ProgrammingError, connections
+from django.db import ProgrammingError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test.utils import CaptureQueriesContext
 
 from khaacho.db.base import DatabaseWrapper
 
@@ -108,3 +110,34 @@ def test_after_a_failure_the_server_is_asked(database):
     database.close_if_unusable_or_obsolete()
     assert not database.errors_occurred
     assert pid(database) == first
+
+
+def savepoints(sent: CaptureQueriesContext) -> set[str]:
+    return {each["sql"] for each in sent if "SAVEPOINT" in each["sql"]}
+
+
+def test_each_transaction_names_its_savepoints_anew(database):
+    with CaptureQueriesContext(database) as sent:
+        for _ in range(5):
+            with transaction.atomic("checked"):
+                for _ in range(2):
+                    with transaction.atomic("checked"), transaction.atomic("checked"):
+                        pass
+    words = ("SAVEPOINT", "RELEASE SAVEPOINT")
+    assert savepoints(sent) == {f'{word} "s{n}"' for word in words for n in (1, 2, 3, 4)}
+
+
+def test_a_savepoint_that_is_undone_takes_no_other_s_promises_with_it(database):
+    """Django forgets what was to happen after the commit by the savepoint's name: none may come twice."""
+    done: list[str] = []
+    with transaction.atomic("checked"):
+        with transaction.atomic("checked"):
+            transaction.on_commit(lambda: done.append("kept"), using="checked")
+        with suppress(ZeroDivisionError), transaction.atomic("checked"):
+            transaction.on_commit(lambda: done.append("undone"), using="checked")
+            raise ZeroDivisionError
+    assert done == ["kept"]
+
+
+def test_no_savepoint_outside_a_transaction(database):
+    assert transaction.savepoint("checked") is None

@@ -192,6 +192,10 @@ def test_a_kind_has_the_limits_of_its_queue_or_narrower_ones():
     limits = {kind.name: (kind.soft_limit, kind.hard_limit) for kind in jobs.registered()}
     assert limits["test.like_its_queue"] == (30, 45)
     assert limits["test.narrow"] == (20, 20)
+    jobs.register(
+        "test.long", note, queue=Queue.REPORTS, soft_limit=5, hard_limit=9000, outlasts=True
+    )
+    assert jobs.kinds.limits_of("test.long", "reports") == (5, 9000)
     for wide in ({"hard_limit": 46}, {"soft_limit": 31}, {"soft_limit": 6, "hard_limit": 5}):
         with pytest.raises(ValueError, match="wider"):
             jobs.register("test.wide", note, queue=Queue.PAYMENT_REMINDERS, **wide)

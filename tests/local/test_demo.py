@@ -48,9 +48,11 @@ def test_stop_without_a_demo_does_nothing(
     assert capsys.readouterr().err.count("nothing was running") == 2
 
 
-def test_load_needs_a_demo(tmp_path: Path) -> None:
+def test_a_round_and_a_load_need_a_demo(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no demo is running: make demo"):
-        demo.load(Layout(tmp_path), "")
+        demo.play_again(Layout(tmp_path), "")
+    with pytest.raises(SetupError, match="no demo is running: make demo"):
+        demo.load(Layout(tmp_path))
 
 
 def test_a_piece_is_started_anew_when_its_settings_or_code_change(tmp_path: Path) -> None:

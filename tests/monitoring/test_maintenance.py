@@ -58,7 +58,7 @@ def job_of(run):
 @contextlib.contextmanager
 def default_with(option):
     """Let the connections that are opened meanwhile begin with a setting of PostgreSQL."""
-    options = connections["default"].settings_dict["OPTIONS"]
+    options = connections["direct"].settings_dict["OPTIONS"]
     before = options["options"]
     options["options"] = f"{before} -c {option}"
     try:

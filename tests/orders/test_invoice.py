@@ -18,9 +18,10 @@ from khaacho import permissions
 from khaacho.actors import SYSTEM
 from khaacho.enums import Role
 from khaacho.exceptions import NotFound
+from khaacho.lettering import one_line, syllables
 from khaacho.models import User
-from khaacho.sheet import FONTS, PAGES, Sheet, one_line, syllables
-from orders import invoice
+from khaacho.sheet import FONTS, PAGES, Sheet
+from orders import invoice, invoice_sheet
 from orders import services as orders
 from orders.enums import PaymentTerms
 from orders.invoice import InvoiceLine, InvoiceView, Party, amount_in_words
@@ -109,16 +110,16 @@ def drawn(view: InvoiceView, monkeypatch) -> list[tuple[int, str]]:
         put(sheet, x, y, width, text, *args)
 
     monkeypatch.setattr(Sheet, "put", note)
-    invoice.draw(view)
+    invoice_sheet.draw(view)
     return texts
 
 
 def test_the_same_view_gives_the_same_bytes():
-    assert invoice.draw(make_view()) == invoice.draw(make_view())
+    assert invoice_sheet.draw(make_view()) == invoice_sheet.draw(make_view())
 
 
 def test_the_document_says_what_it_is():
-    pdf = invoice.draw(make_view())
+    pdf = invoice_sheet.draw(make_view())
     assert pdf.startswith(b"%PDF-")
     assert pages(pdf) == 1
     assert b"/Title (Tax invoice VND-000123/2083/84/00042)" in pdf
@@ -129,7 +130,7 @@ def test_the_document_says_what_it_is():
 
 
 def test_both_scripts_are_embedded():
-    pdf = invoice.draw(make_view())
+    pdf = invoice_sheet.draw(make_view())
     for font in ("NotoSans", "NotoSansBold", "NotoSansDevanagari", "NotoSansDevanagariBold"):
         assert f"+{font}\n".encode() in pdf
     assert b"Helvetica" not in pdf
@@ -186,13 +187,13 @@ def test_two_hundred_lines_repeat_the_headings(monkeypatch):
 
 def test_many_pages_of_the_longest_names():
     line = replace(make_view().lines[0], name="W" * 200, name_ne="व" * 200, sku="W" * 40)
-    assert pages(invoice.draw(replace(make_view(), lines=(line,) * 60))) > 9
+    assert pages(invoice_sheet.draw(replace(make_view(), lines=(line,) * 60))) > 9
 
 
 @pytest.mark.parametrize("name", ["😀 漢字", "{nb} **bold** \\ (x)", "-", "न‌क्"])
 def test_odd_names_are_drawn(name):
     odd = Party(name, name, "VND-000001", "", "")
-    assert pages(invoice.draw(make_view(vendor=odd))) == 1
+    assert pages(invoice_sheet.draw(make_view(vendor=odd))) == 1
 
 
 def test_amounts_are_grouped_by_lakh(monkeypatch):

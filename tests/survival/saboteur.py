@@ -49,10 +49,11 @@ class Sabotage:
     index: str = ""
     sweeps: bool = True
     seconds: float = 3.5
+    lasts: float = 1.0  # seconds of each fault
     drains: bool = True
 
 
-SABOTAGES = {
+SABOTAGES: dict[str, Sabotage] = {
     "nothing": Sabotage(("redis-flush",)),
     "fence": Sabotage(
         ("zombie",),
@@ -68,9 +69,11 @@ SABOTAGES = {
         seconds=7,
     ),
     "keys": Sabotage(
-        ("redis-flush",),
+        ("redis-kill",),  # a job waits for longer than it takes to ask for it again
         {r"ON CONFLICT \(dedupe_key\)[\s\S]*?RETURNING": "RETURNING"},
         "job_open_dedupe_key",
+        seconds=5,
+        lasts=3.0,
     ),
     "sweep": Sabotage(("redis-flush",), sweeps=False, drains=False),
 }
@@ -123,7 +126,9 @@ def _played(stage: Stage, switch: Path, name: str) -> dict[str, list[str]]:
     sabotage = SABOTAGES[name]
     _say(f"--- without {name}")
     acts = [
-        timeline.Act(1.0, timeline.FAULTS[fault], LEASE + 5.0 if fault == "zombie" else 1.0)
+        timeline.Act(
+            1.0, timeline.FAULTS[fault], LEASE + 5.0 if fault == "zombie" else sabotage.lasts
+        )
         for fault in sabotage.faults
     ]
     plan = Plan(

@@ -20,7 +20,7 @@ from tests.khaacho.conftest import _registries  # noqa: F401 - puts the registri
 from tests.khaacho.kinds import effects
 from tests.processes import RedisServer, process, redis_server, wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.processes, pytest.mark.long, pytest.mark.django_db(transaction=True)]
 
 CHILDREN = 5  # as production's queue of orders has
 NOTES, EVERY = 60, 0.05  # at least: three seconds of twenty jobs a second

@@ -9,7 +9,7 @@ import pytest
 
 from tests.processes import ROOT, environment
 
-pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.processes, pytest.mark.long, pytest.mark.django_db(transaction=True)]
 
 DRAINED = "All jobs are done within the time after the last fault."
 ONCE = "Every done job took effect once, no other job at all, and no confirmed one is missing."

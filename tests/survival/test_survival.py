@@ -3,27 +3,22 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import psycopg
 import pytest
+from django.utils import timezone
 
 from khaacho import jobs
 from khaacho.enums import JobState
 from khaacho.models import Job
 from orders.enums import OrderStatus
 from orders.models import Order
-from tests.processes import environment, list_of, process, wait_for
+from tests.processes import children, environment, list_of, process, wait_for
 from tests.survival.conftest import Shop, Site, assert_done_once, is_quiet
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
-LEASE = "-88"  # seconds added to the 90 of a routing's hard limit: a lease of 2
 ROUTING = "orders.route"
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_routing() -> bool:
@@ -35,19 +30,18 @@ def is_routing() -> bool:
 def test_worker_killed_in_the_middle_of_routing(site: Site, shop: Shop) -> None:
     placed = [shop.order(f"order-{n}") for n in range(3)]
     options = ("-c", "1", "-Q", "order_routing")
-    with (
-        psycopg.connect(environment()["DATABASE_URL"]) as other,
-        site.worker("killed", *options, JOB_LEASE_MARGIN_SECONDS=LEASE) as w,
-    ):
+    with psycopg.connect(environment()["DATABASE_URL"]) as other:
         other.execute("SELECT FROM orders FOR UPDATE")  # a routing waits for these
-        wait_for(is_routing, seconds=40, what="a routing to begin")
-        [child] = children(w.pid)
-        os.kill(child, signal.SIGKILL)
-        wait_for(lambda: child not in children(w.pid), what="the child to die")
-        os.kill(w.pid, signal.SIGKILL)
-        w.wait()
+        with site.worker("killed", *options) as w:
+            wait_for(is_routing, seconds=40, what="a routing to begin")
+            [child] = children(w.pid)
+            os.kill(child, signal.SIGKILL)
+            wait_for(lambda: child not in children(w.pid), what="the child to die")
+            os.kill(w.pid, signal.SIGKILL)
+            w.wait()
     assert set(Order.objects.values_list("status", flat=True)) == {OrderStatus.PLACED}
     interrupted = Job.objects.get(kind=ROUTING, state=JobState.RUNNING).pk
+    Job.objects.filter(pk=interrupted).update(lease_until=timezone.now())  # 105 seconds later
     with site.worker("restarted", "-c", "2"):
         wait_for(is_quiet, seconds=40, what="the work to end")
     assert Job.objects.get(pk=interrupted).attempts == 2

@@ -14,6 +14,7 @@ from khaacho.signatures import is_signed
 from whatsapp import payloads, services
 
 rejections = logging.getLogger("khaacho.rejections")
+_ANSWERS = {"verify_token": (403, "permission_denied"), "too_large": (413, "content_too_large")}
 
 
 @csrf_exempt
@@ -67,7 +68,9 @@ def _too_large(request: HttpRequest) -> HttpResponse:
 
 
 def _reject(request: HttpRequest, reason: str) -> None:
-    fields = {"reason": reason, "address": client_address(request)}
+    status, code = _ANSWERS.get(reason, (401, "signature_invalid"))
+    fields = {"reason": reason, "address": client_address(request), "status": status, "code": code}
+    fields |= {"method": request.method, "path": request.path}
     rejections.warning("whatsapp.webhook_rejected", extra=fields)
 
 

@@ -1,6 +1,7 @@
 """The retailer's side of the dialogue: lines make a draft, and only a confirmation makes an order."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from whatsapp.services.sending import Button, Words, reply_key
 from whatsapp.texts import say
 from whatsapp.wording import OutOfRange
 
+rejections = logging.getLogger("khaacho.rejections")
 CREDIT_REFUSALS = frozenset({"credit_limit_exceeded", "credit_on_hold", "account_frozen"})
 CREDIT_DESK = frozenset({"credit_limit_exceeded", "credit_on_hold"})  # what an officer may approve
 MAX_SUGGESTED = 10  # pieces of one message that are looked up for suggestions
@@ -232,6 +234,7 @@ def _confirm(turn: Turn, terms: PaymentTerms) -> Reply:
         return _summarise(turn, draft.items, turn.say("price_changed"))
     except KhaachoError as error:
         run_after_rollback(error)
+        rejections.info("order.refused", extra={"code": error.code, "status": error.status})
         return _refused(turn, error)
     drop_draft(turn.conversation_id)
     words = notices.order_placed(order, turn.speaker.language)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.trade.logins import Logins
-from bench.trade.play import backstage, plan, report, talk
+from bench.trade.play import backstage, ledger, plan, report, talk
 from bench.trade.play.day import ADVANCE, Cast, Day
 from bench.trade.play.plan import Market, Offer, Paying
 from bench.trade.play.refused import Attempts
@@ -25,7 +24,7 @@ from bench.trade.play.site import NotLoopback, Person, Site, Unexpected
 from bench.trade.play.stock import restock
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
-ROUTING_SECONDS = 60.0  # for the worker to begin with
+ROUTING_SECONDS = 100.0  # for the worker to begin with; a killed one's job returns after its lease
 ROUTING_SECONDS_EACH = 0.3  # and for every order
 POLL_SECONDS = 0.5
 SETTLE_SECONDS = 15.0  # for the notices; what is left then is said, and no failure
@@ -41,6 +40,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--seed", type=int, default=7, help="the same seed draws the same day")
     parser.add_argument(
         "--again", action="store_true", help="play one more round of a day that was played"
+    )
+    parser.add_argument(
+        "--ledger",
+        type=Path,
+        help="append each order and payment that is acknowledged to this file",
     )
     parser.set_defaults(run=run)
 
@@ -141,14 +145,16 @@ class _Player:
         with self._phase("reading the catalogue", len(self.cast.vendors)) as advance:
             for vendor_id in self.cast.vendors:
                 rows = operator.rows("list offers", f"vendors/{vendor_id}/products/")
-                offers[vendor_id] = [_offer(row, ranges[row["product_id"]]) for row in rows]
+                offers[vendor_id] = [Offer.answered(row, ranges[row["product_id"]]) for row in rows]
                 advance()
         return Market([login["retailer_id"] for login in self.logins["retailers"]], offers)
 
     def _day(self, today: str, number: int, market: Market) -> Day:
         seed, orders = self.arguments.seed, self.arguments.orders
         name = f"{today}/{number}-{seed}"
-        return Day(self.cast, name, plan.draw(market, orders, seed=seed, day=name))
+        day = Day(self.cast, name, plan.draw(market, orders, seed=seed, day=name))
+        day.note = ledger.writer(self.arguments.ledger)
+        return day
 
     def _act(self, day: Day, market: Market) -> None:
         count = len(day.errands)
@@ -229,15 +235,3 @@ class _Player:
             "reference": reference,
         }
         self.cast.operator.post("pay", "payments/", body, key=reference).ok()
-
-
-def _offer(row: dict[str, Any], limits: tuple[int, int]) -> Offer:
-    return Offer(
-        product_id=row["product_id"],
-        sku=row["sku"],
-        vendor_id=row["vendor_id"],
-        price=Decimal(row["price"]),
-        available=row["available"],
-        min_quantity=limits[0],
-        max_quantity=limits[1],
-    )

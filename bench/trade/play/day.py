@@ -56,6 +56,7 @@ class Day:
     prefix: str
     errands: Sequence[Errand]
     advance: Step = lambda: None
+    note: Callable[[str, Row], None] = lambda kind, row: None  # told of each answer that creates
     orders: dict[int, Row] = field(default_factory=dict)
     payments: dict[str, Row] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -122,6 +123,7 @@ class Day:
                 return
             self.spoken += 1
             self.orders[errand.number] = shop.get("read order", f"orders/{order_id}/")
+            self.note("order", self.orders[errand.number])
             return
         answer = self.send_order(errand, on_credit=errand.on_credit)
         if errand.on_credit and answer.code in {*ON_CASH_ONLY, "idempotency_key_reused"}:
@@ -130,6 +132,7 @@ class Day:
         if answer.code in LOST_SALES:
             return
         self.orders[errand.number] = answer.ok()
+        self.note("order", answer.body)
 
     def send_order(self, errand: Errand, *, on_credit: bool) -> Answer:
         shop, body = self.cast.shops[errand.shop], errand.body(on_credit=on_credit)
@@ -213,6 +216,7 @@ class Day:
             body["transaction_id"] = reference
         vendor = self.cast.vendors[order["vendor_id"]]
         self.payments[reference] = vendor.post("pay", "payments/", body, key=reference).ok()
+        self.note("payment", self.payments[reference])
 
     def take_back(self, way: Paying, reason: str) -> None:
         """Staff take back the day's first payment of this kind: a cheque because it bounced.

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 SHOPS, VENDORS = 24, 15  # that trade on one day; everybody who does must sign in
 WHATSAPP_EVERY = 13
@@ -94,6 +95,19 @@ class Offer:
     available: int
     min_quantity: int
     max_quantity: int
+
+    @classmethod
+    def answered(cls, row: Mapping[str, Any], limits: tuple[int, int]) -> "Offer":
+        """Make one of a row of the API's list and the least and most packs of its product."""
+        return cls(
+            product_id=row["product_id"],
+            sku=row["sku"],
+            vendor_id=row["vendor_id"],
+            price=Decimal(row["price"]),
+            available=row["available"],
+            min_quantity=limits[0],
+            max_quantity=limits[1],
+        )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ LONGEST_WAIT = 35.0  # seconds that one Retry-After is obeyed
 TOKEN_MARGIN = 60.0  # seconds before its end at which a token is renewed
 PAGE = 100
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-PATIENT = {429, 503}
+PATIENT = {429, 502, 503, 504}  # 502 and 504: a proxy whose site does not answer
 
 Body = Mapping[str, Any]
 

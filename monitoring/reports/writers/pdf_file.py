@@ -6,8 +6,8 @@ from typing import IO, Any
 from django.utils import timezone
 from fpdf.enums import Align
 
+from khaacho.lettering import one_line
 from khaacho.listing_sheet import Line, Listing, draw
-from khaacho.sheet import one_line
 from khaacho.sheet_table import Column as PaperColumn
 from monitoring.exceptions import ReportTooLong
 from monitoring.reports.columns import NUMBERS, Column, Form, Sums, said

@@ -55,7 +55,8 @@ def test_every_statement_of_the_pages_has_a_plan_and_no_index_is_silly(trade):
         assert candidates.serving(each.candidate, relation.indexes) is None
         assert min(h.cost_after / h.cost_before for h in each.helped) <= 0.5
         assert each.saved_ms / each.workload_ms > 0.02
-    assert len(advice.suggestions) <= 1
+    # At most one by what the statements cost; one more for a statement that weighs too much, since it had to wait.
+    assert len(advice.suggestions) <= 2
 
 
 def test_plan_trees_of_real_statements(trade):

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from pytest_django import DjangoDbBlocker
 
 from deploy.local.services import ephemeral_home
+from tests.conftest import flush
 from tests.monitoring.database.servers import Server, of_settings, server_without_the_library
 
 
@@ -17,14 +19,15 @@ def server(django_db_setup: None) -> Server:
 
 
 @pytest.fixture(scope="session")
-def template(server: Server) -> Iterator[str]:
-    """Give a migrated database that nobody is in, to be copied."""
-    name = f"{connection.settings_dict['NAME']}_views"
-    with server.connect("postgres") as session:
-        session.execute(f"DROP DATABASE IF EXISTS {name}")
-        session.execute(f"CREATE DATABASE {name}")
-        done = server.manage(name, "migrate", "-v0")
-        assert done.returncode == 0, done.stderr
+def template(server: Server, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """Give a migrated database that nobody is in, to be copied: a copy itself, of the tests' own."""
+    whole = connection.settings_dict["NAME"]
+    name = f"{whole}_views"
+    with django_db_blocker.unblock(), server.connect("postgres") as session:
+        flush()
+        connections.close_all()
+        session.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        session.execute(f"CREATE DATABASE {name} TEMPLATE {whole}")
         yield name
         session.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

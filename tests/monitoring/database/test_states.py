@@ -189,18 +189,18 @@ def test_every_table_and_index_locked(server: Server, session, database):
     tables = session.execute(
         "SELECT quote_ident(relname) FROM pg_class WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace"
     ).fetchall()
-    session.execute("CREATE INDEX audit_partial ON audit_logs (id) WHERE id > 5")
+    session.execute("CREATE INDEX job_partial ON jobs (id) WHERE id > 5")
     with server.connect(database) as holder:
         holder.autocommit = False
         relations = holder.execute(
-            "SELECT format('%I', relname) FROM pg_class WHERE relkind = 'r'"
-            " AND relnamespace = 'public'::regnamespace"
+            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
+            " AND relnamespace IN ('public'::regnamespace, 'months'::regnamespace)"
         ).fetchall()
         holder.execute(
             f"LOCK TABLE {', '.join(name for (name,) in relations)} IN ACCESS EXCLUSIVE MODE"
         )
         holder.execute("ALTER SEQUENCE orders_id_seq INCREMENT 2")
-        holder.execute("REINDEX INDEX audit_partial")
+        holder.execute("REINDEX INDEX job_partial")
         session.execute("SET lock_timeout = '1ms'")
         all_answer(session)
         locked = session.execute(

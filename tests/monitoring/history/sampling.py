@@ -9,7 +9,7 @@ from itertools import count
 from django.db import connection
 
 from khaacho import sql
-from monitoring.history import partitions, sampling
+from monitoring.history import sampling
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _slots = count(1)
@@ -60,17 +60,6 @@ class Statement:
             "SELECT calls, rows FROM statement_samples WHERE queryid = %s ORDER BY sampled_at",
             [self.queryid],
         )
-
-
-def make_room(since, until):
-    """Make the weeks from `since` to `until` of every table."""
-    day = partitions.monday(since)
-    wanted = []
-    while day <= until.date():
-        wanted += [(table, day) for table in partitions.TABLES]
-        day += partitions.WEEK
-    for table, begin in partitions._missing(wanted):
-        partitions._make(table, begin)
 
 
 SAMPLE = """

@@ -7,7 +7,7 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from khaacho import jobs, schedules, sql
 from monitoring.history import partitions, sampling
-from tests.monitoring.history.sampling import DAY, make_room, make_sample, make_text, now, take
+from tests.monitoring.history.sampling import DAY, make_sample, make_text, now, take
 from tests.races import crowd, race
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
@@ -55,7 +55,7 @@ def test_two_at_once_make_each_week_once():
 
 
 def test_makers_and_droppers_at_once_do_each_other_no_harm():
-    make_room(now() - 60 * DAY, now())
+    partitions.make(now() - 60 * DAY, now())
     outcomes = race(
         *[partitions.keep, partitions.make_ahead, partitions.drop_old, sampling.take] * 2
     )
@@ -87,7 +87,7 @@ def test_a_week_begins_on_monday_in_utc():
 
 
 def test_bounds_meet_over_the_turn_of_a_year():
-    make_room(datetime(2026, 12, 20, tzinfo=UTC), datetime(2027, 1, 20, tzinfo=UTC))
+    partitions.make(datetime(2026, 12, 20, tzinfo=UTC), datetime(2027, 1, 20, tzinfo=UTC))
     for day in range(20, 45):
         at = datetime(2026, 12, 1, tzinfo=UTC) + timedelta(days=day)
         sql.execute("INSERT INTO index_samples VALUES (%s, 1, 1, 0, 0, 0)", [at])
@@ -97,7 +97,7 @@ def test_bounds_meet_over_the_turn_of_a_year():
 
 
 def test_drops_only_weeks_that_ended_30_days_ago():
-    make_room(now() - 60 * DAY, now())
+    partitions.make(now() - 60 * DAY, now())
     before = present()
     dropped = partitions.drop_old()
     assert present() == before - set(dropped)
@@ -108,7 +108,7 @@ def test_drops_only_weeks_that_ended_30_days_ago():
 
 
 def test_a_week_that_is_read_stays_until_the_next_time():
-    make_room(now() - 60 * DAY, now())
+    partitions.make(now() - 60 * DAY, now())
     old = min(name for name in present() if name.startswith("table_samples"))
     with transaction.atomic(using="monitor"), connections["monitor"].cursor() as reader:
         reader.execute(f"SELECT count(*) FROM monitor.{old}")
@@ -144,7 +144,7 @@ def test_a_sample_makes_its_own_week():
 
 def test_the_job_keeps_thirty_days():
     old, young = now() - 31 * DAY, now() - 29 * DAY
-    make_room(now() - 60 * DAY, now())
+    partitions.make(now() - 60 * DAY, now())
     for at in (old, young):
         make_sample(at)
         make_text(int(at.timestamp()), "SELECT 1", at)

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 from khaacho import sql
 from khaacho.enums import Role
+from monitoring.history import partitions
 from monitoring.history import regressions as compare
 from monitoring.history.models import ReleaseMarker
 from monitoring.history.regressions import Calls, least_growth, regressions, student
@@ -17,7 +18,6 @@ from tests.monitoring.history.sampling import (
     HOUR,
     MINUTE,
     Statement,
-    make_room,
     make_sample,
     make_statement,
     make_text,
@@ -34,7 +34,7 @@ FIVE = 5 * MINUTE
 def marker():
     """A release between two samples, with twelve samples before and twelve after."""
     at = (now() - 2 * HOUR).replace(second=0, microsecond=0)
-    make_room(at - DAY, at + DAY)
+    partitions.make(at - DAY, at + DAY)
     for number in range(-12, 13):
         moment = at + number * FIVE
         make_sample(moment, moment - FIVE)

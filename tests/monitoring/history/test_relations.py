@@ -3,13 +3,12 @@
 import pytest
 
 from khaacho import sql
-from monitoring.history import indexes, space, tables
+from monitoring.history import indexes, partitions, space, tables
 from tests.monitoring.history.sampling import (
     DAY,
     HOUR,
     make_database,
     make_index,
-    make_room,
     make_table,
     now,
     run,
@@ -23,7 +22,7 @@ MB = 1024 * 1024
 @pytest.fixture
 def moment():
     at = now()
-    make_room(at - 30 * DAY, at)
+    partitions.make(at - 30 * DAY, at)
     return at
 
 

@@ -8,7 +8,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from khaacho import sql
-from monitoring.history import windows
+from monitoring.history import partitions, windows
 from monitoring.history.models import ReleaseMarker
 from monitoring.history.reading import added
 from tests.monitoring.history.sampling import (
@@ -16,7 +16,6 @@ from tests.monitoring.history.sampling import (
     HOUR,
     MINUTE,
     make_database,
-    make_room,
     make_sample,
     make_statement,
     make_text,
@@ -32,7 +31,7 @@ FIVE = 5 * MINUTE
 def start():
     """A moment two hours ago, at which a row of samples may begin."""
     moment = (now() - 2 * HOUR).replace(second=0, microsecond=0)
-    make_room(moment - DAY, moment + DAY)
+    partitions.make(moment - DAY, moment + DAY)
     return moment
 
 
@@ -226,7 +225,7 @@ def month():
     """30 days of samples, hourly to be quick, of 300 statements each."""
     until = now().replace(minute=0, second=0, microsecond=0)
     since = until - 30 * DAY
-    make_room(since, until)
+    partitions.make(since, until)
     sql.execute(MONTH, {"since": since, "until": until, "step": HOUR})
     sql.execute(MONTH_OF_STATEMENTS)
     sql.execute("ANALYZE statement_samples")
@@ -267,7 +266,8 @@ def test_a_window_reads_only_its_weeks(month):
 
 def test_a_short_window_reads_its_rows_along_the_index(month):
     found = plan(lambda: windows.statements(month - 2 * HOUR, month))
-    assert "Seq Scan on statement_samples" not in found, found
+    read = [line for line in found.splitlines() if "never executed" not in line]
+    assert not any("Seq Scan on statement_samples" in line for line in read), found
 
 
 def test_a_series_of_one_statement_comes_from_its_key(month):

@@ -108,7 +108,7 @@ def test_answers_while_a_table_is_locked(desk, swollen, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("tables", 2), ("connections", 8), ("space", 6), ("maintenance", 5)]
+    ("name", "most"), [("tables", 2), ("connections", 8), ("space", 8), ("maintenance", 5)]
 )
 def test_reads_with_a_fixed_number_of_statements(desk, name, most):
     page(desk, name)

@@ -69,11 +69,13 @@ def test_cancels_who_blocks_and_analyzes_a_table(live_server, officer: User):  #
         page.get_by_label("Pages about the database").get_by_role(
             "link", name="Tables and bloat"
         ).click()
+        page.wait_for_url("**/database/tables/*")
         look_at(page, "tables")
         row = page.locator("tr", has=page.get_by_role("rowheader", name="job_minutes"))
         row.get_by_text("Maintain", exact=True).click()
         keep(page, "tables-open")
         row.get_by_role("button", name="ANALYZE").click()
+        page.wait_for_url("**/database/maintenance/start/*")
         look_at(page, "maintenance-start")
         page.get_by_role("button", name="Start").click()
         expect(page.locator(".messagelist")).to_contain_text("ANALYZE job_minutes begins")

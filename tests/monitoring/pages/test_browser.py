@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from khaacho import sql
 from khaacho.models import User
+from monitoring.history import partitions
 from monitoring.history.models import ReleaseMarker
 from monitoring.maintenance.kinds import MaintenanceKind, MaintenanceState
 from monitoring.models import MaintenanceRun
@@ -19,7 +20,6 @@ from tests.monitoring.history.sampling import (
     DAY,
     MINUTE,
     make_database,
-    make_room,
     make_sample,
     make_statement,
     make_text,
@@ -27,8 +27,11 @@ from tests.monitoring.history.sampling import (
 )
 from tests.monitoring.pages.reading import MENU, PAGES
 
+LOOKS = (("light", WIDE), ("dark", NARROW))  # widths do not depend on colours
+
 pytestmark = [
     pytest.mark.processes,
+    pytest.mark.long,
     pytest.mark.patient,
     pytest.mark.django_db(transaction=True, databases=["default", "monitor"]),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -50,7 +53,7 @@ def day_of_samples(officer: User) -> int:  # noqa: F811 - the fixture
         "SELECT queryid FROM monitor.statements(true) WHERE query LIKE %s LIMIT 1", [f"{LONG}%"]
     )
     until = now()
-    make_room(until - 2 * DAY, until)
+    partitions.make(until - 2 * DAY, until)
     commits = 0
     with connection.cursor() as cursor:
         cursor.execute("CREATE INDEX order_twice ON orders (created_at DESC, id DESC)")
@@ -101,15 +104,14 @@ def test_pages_are_quiet_and_open_to_all(live_server, officer: User, day_of_samp
             assert answer is not None
             assert answer.status == 200, address
             assert answer.headers["content-security-policy"].startswith("default-src 'self';")
-            for scheme in ("light", "dark"):
+            for scheme, width in LOOKS:
                 page.emulate_media(color_scheme=scheme)
-                for width in (WIDE, NARROW):
-                    page.set_viewport_size({"width": width, "height": 900})
-                    page.wait_for_timeout(250)  # colours change in 150 ms
-                    keep(page, f"database-{name}-{width}-{scheme}")
-                    if over := overflow(page):
-                        troubles.append(f"{address}: {over} px too wide at {width}")
-                troubles += barriers(page)
+                page.set_viewport_size({"width": width, "height": 900})
+                page.wait_for_timeout(250)  # colours change in 150 ms
+                keep(page, f"database-{name}-{width}-{scheme}")
+                if over := overflow(page):
+                    troubles.append(f"{address}: {over} px too wide at {width}")
+                troubles += barriers(page, side=name == "overview")
             page.set_viewport_size({"width": WIDE, "height": 900})
         page.goto(f"{live_server.url}/admin/")
         page.get_by_role("link", name="Slow queries").first.click()

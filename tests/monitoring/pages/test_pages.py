@@ -13,7 +13,7 @@ from monitoring.pages import framework, query, remedies, statement_rows
 from monitoring.pages.framework import Panel, Window
 from monitoring.templatetags import quantities
 from tests.admin.conftest import signed_in
-from tests.monitoring.history.sampling import DAY, HOUR, make_index, make_room, now
+from tests.monitoring.history.sampling import DAY, HOUR, make_index, now
 from tests.monitoring.pages.reading import MENU, body, panels, troubles, url, words
 
 FIGURES = {
@@ -48,7 +48,9 @@ def queryid(statement: str) -> int:
 
 def of_utility(beginning: str) -> int:
     [(found,)] = sql.fetch(
-        "SELECT queryid FROM pg_stat_statements WHERE query LIKE %s AND toplevel", [f"{beginning}%"]
+        "SELECT DISTINCT queryid FROM pg_stat_statements WHERE query LIKE %s AND toplevel"
+        " AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        [f"{beginning}%"],
     )
     return found
 
@@ -56,6 +58,7 @@ def of_utility(beginning: str) -> int:
 PLAIN = "SELECT note FROM probe WHERE id > 1"
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("page", MENU, ids=lambda page: page.name)
 def test_every_page_is_read_without_trouble(keeper, page):
     text = body(keeper, url(page.name))
@@ -194,7 +197,7 @@ def test_an_index_is_unused_after_14_days_of_samples(keeper, probe):
     with connection.cursor() as cursor:
         cursor.execute("CREATE INDEX probe_note ON probe (note)")
     at = now()
-    make_room(at - 16 * DAY, at)
+    partitions.make(at - 16 * DAY, at)
     [(of_partition,)] = sql.fetch(
         "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid"
         " WHERE c.relispartition AND NOT i.indisunique ORDER BY 1 LIMIT 1"
@@ -293,6 +296,7 @@ def statements_of(client: Client, path: str) -> int:
     return len(ours) + len(theirs)
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("name", [page.name for page in MENU] + ["query"])
 def test_a_page_runs_the_same_statements_whatever_there_is(keeper, probe, name):
     run("SELECT note FROM probe WHERE id > %s")

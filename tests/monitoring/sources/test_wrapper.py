@@ -165,7 +165,8 @@ def test_a_request_counts_its_statements(seen):
 def test_methods_are_few(seen):
     client = signed_in(make_retailer().user)
     client.generic("BREW", "/api/v1/orders/")
-    assert {key for key, _ in seen.seen.ended} == {("route", "orders", "other")}
+    keys = {key for key, _ in seen.seen.ended if key[0] == "route"}
+    assert keys == {("route", "orders", "other")}
 
 
 def touch(user_id):

@@ -1,0 +1,1 @@
+"""`make scale-demo`: many machines' topology by processes of one, from the files that production uses."""
