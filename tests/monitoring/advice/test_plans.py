@@ -45,7 +45,10 @@ def test_a_tree_with_shares_of_the_cost(ran):
     assert (scan.relation, scan.node.removeprefix("Parallel ")) == ("bazaar.sales", "Seq Scan")
     assert "reads the whole table" in [badge.text for badge in scan.badges]
     assert scan.rows > 1000
-    assert ("Filter", "(c.name = $1)") in [each for node in found for each in node.conditions]
+    # As the statement is kept: with its parameter, or as it was written (its entry went between its
+    # parsing and its end, as the server made room), and then the page hides the value.
+    conditions = [text for node in found for label, text in node.conditions if label == "Filter"]
+    assert conditions in (["(c.name = $1)"], ["(c.name = '…'::text)"])
 
 
 def test_nothing_is_run(ran):
