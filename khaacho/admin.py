@@ -305,7 +305,7 @@ class JobAdmin(KhaachoModelAdmin):
                 _traceback,
             ),
         ),
-        ("Payload", (pretty("args", mask=scrubbed), "dedupe_key", "slot", "request_id")),
+        ("Payload", (pretty("args", mask=scrubbed), "dedupe_key", "slot", "request_id", "user_id")),
         (
             "Times",
             ("created_at", "published_at", "started_at", "lease_until", "finished_at"),

@@ -21,15 +21,19 @@ __all__ = [
     "RequestFilter",
     "SubjectFilter",
     "about",
+    "asker",
     "ids_of",
     "job_id",
     "request_id",
     "scrub",
+    "user_id",
 ]
 
 # The request that started it all; the jobs that follow from a request log with its id.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 job_id: ContextVar[int | None] = ContextVar("job_id", default=None)
+# Of a job: who asked for it, or for the job that it follows from. `asker` knows a request's too.
+user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
 # What a job is about, as `ids_of` finds it.
 about: ContextVar[Mapping[str, int]] = ContextVar("about", default=MappingProxyType({}))
 
@@ -57,6 +61,8 @@ class RequestFilter(logging.Filter):
             own["request_id"] = request_id.get()
             if (job := job_id.get()) is not None:
                 own.setdefault("job_id", job)
+            if (user := user_id.get()) is not None and own.get("user_id") is None:
+                own["user_id"] = user
             for name, value in about.get().items():
                 own.setdefault(name, value)
             if (request := origins.current.get().request) is not None:
@@ -71,6 +77,12 @@ class RequestFilter(logging.Filter):
         if match := request.resolver_match:
             for name, value in ids_of(match.kwargs).items():
                 own.setdefault(name, value)
+
+
+def asker() -> int | None:
+    """Return the id of the user on whose behalf this runs: of the request, or of the job's asker."""
+    request = origins.current.get().request
+    return user_id.get() if request is None else _user_id(request)
 
 
 def _user_id(request: Any) -> int | None:

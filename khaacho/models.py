@@ -143,7 +143,8 @@ class Job(models.Model):
 
     `fence` grows with every claim: a worker whose lease was taken over cannot finish with an old one.
     `coalesced` counts the requests that were folded into this job, `stalls` the leases that expired;
-    `failed_at` is when its last attempt failed.
+    `failed_at` is when its last attempt failed. `request_id` and `user_id` are of the request that it
+    follows from, through however many jobs.
     """
 
     queue = models.CharField(max_length=20, choices=Queue)
@@ -166,6 +167,7 @@ class Job(models.Model):
     progress = models.SmallIntegerField(null=True)
     last_error = models.TextField(blank=True, db_default="")
     request_id = models.CharField(max_length=64, blank=True, db_default="")
+    user_id = models.BigIntegerField(null=True)  # no foreign key: a fact, and no lock
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

@@ -14,10 +14,11 @@ from khaacho.jobs import kinds
 
 ENQUEUE = """
 INSERT INTO jobs
-    (queue, kind, args, reference, dedupe_key, slot, priority, request_id, run_after, published_at)
+    (queue, kind, args, reference, dedupe_key, slot, priority, request_id, user_id, run_after,
+     published_at)
 VALUES
     (%(queue)s, %(kind)s, %(args)s, %(reference)s, %(dedupe_key)s, %(slot)s, %(priority)s,
-     %(request_id)s, statement_timestamp() + %(delay)s,
+     %(request_id)s, %(user_id)s, statement_timestamp() + %(delay)s,
      CASE WHEN %(delay)s = interval '0' THEN statement_timestamp() END)
 """
 # A running job does not see what is committed after it began: it runs once more. A waiting one does.
@@ -70,6 +71,7 @@ def enqueue(
             "slot": slot,
             "priority": priority,
             "request_id": logs.request_id.get(),
+            "user_id": logs.asker(),
             "delay": delay,
         },
     )
@@ -92,8 +94,10 @@ class NewJob(NamedTuple):
 
 # Also a part of the statement that writes the fact: bind `parameters`, then `announce` what it returns.
 INSERT_MANY = (
-    "INSERT INTO jobs (queue, kind, args, reference, dedupe_key, request_id, run_after, published_at)"
-    " SELECT q, k, a, r, d, %(job_request_id)s, statement_timestamp(), statement_timestamp()"
+    "INSERT INTO jobs"
+    " (queue, kind, args, reference, dedupe_key, request_id, user_id, run_after, published_at)"
+    " SELECT q, k, a, r, d, %(job_request_id)s, %(job_user_id)s::bigint,"
+    " statement_timestamp(), statement_timestamp()"
     " FROM unnest(%(job_queues)s::text[], %(job_kinds)s::text[], %(job_args)s::jsonb[],"
     " %(job_references)s::text[], %(job_keys)s::text[]) AS j (q, k, a, r, d)"
     " RETURNING id"
@@ -104,6 +108,7 @@ def parameters(new: Sequence[NewJob]) -> dict[str, Any]:
     """Return what INSERT_MANY binds. Raises KeyError for an unknown kind."""
     return {
         "job_request_id": logs.request_id.get(),
+        "job_user_id": logs.asker(),
         "job_queues": [kinds.known[job.kind].queue.value for job in new],
         "job_kinds": [job.kind for job in new],
         "job_args": [json.dumps(job.args) for job in new],

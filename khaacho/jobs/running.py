@@ -39,6 +39,7 @@ class Claim:
     max_attempts: int
     request_id: str = ""
     queue: str = ""
+    user_id: int | None = None
 
     @property
     def soft_limit(self) -> int:
@@ -59,7 +60,7 @@ UPDATE jobs SET
     lease_until = statement_timestamp() + make_interval(
         secs => coalesce(%(limits)s::jsonb ->> kind, %(limits)s::jsonb ->> queue)::float + %(margin)s)
 WHERE id = {job} AND state = 'queued' AND run_after <= statement_timestamp() AND {not_paused}
-RETURNING id, kind, args::text, fence, attempts, max_attempts, request_id, queue
+RETURNING id, kind, args::text, fence, attempts, max_attempts, request_id, queue, user_id
 """
 CLAIM_ONE = CLAIM.format(job="%(id)s", not_paused=NOT_PAUSED)
 CLAIM_NEXT = CLAIM.format(
@@ -132,7 +133,7 @@ def perform(claim: Claim) -> bool:
 
 def _attempt(claim: Claim) -> bool:
     origin = logs.request_id.set(claim.request_id or f"job-{claim.job_id}")
-    job = logs.job_id.set(claim.job_id)
+    job, user = logs.job_id.set(claim.job_id), logs.user_id.set(claim.user_id)
     subject = logs.about.set(logs.ids_of(claim.args))
     begun = perf_counter()
     try:
@@ -152,6 +153,7 @@ def _attempt(claim: Claim) -> bool:
         log.info("job.done", extra=_facts(claim, begun))
     finally:
         logs.about.reset(subject)
+        logs.user_id.reset(user)
         logs.job_id.reset(job)
         logs.request_id.reset(origin)
     return True

@@ -76,12 +76,14 @@ def test_no_fact_has_a_field_that_a_log_record_has():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_job_logs_with_its_id_and_those_that_it_is_about(files):
-    token = logs.request_id.set("req-5")
+    token, user = logs.request_id.set("req-5"), logs.user_id.set(9)
     done, failed = enqueue("test.note", {"label": "x"}), enqueue("test.fail", {"label": "y"})
     logs.request_id.reset(token)
+    logs.user_id.reset(user)
     jobs.run_due()
     [line] = named(files("combined"), "job.done")
     assert (line["job_id"], line["request_id"], line["kind"]) == (done, "req-5", "test.note")
+    assert line["user_id"] == 9
     assert (line["attempt"], line["logger"]) == (1, "khaacho.jobs")
     assert line["seconds"] > 0
     [line] = named(files("error"), "job.failed")

@@ -239,6 +239,7 @@ def _the_order_is_followed(files: Path, request: str, order: int, user: int) -> 
     stored = Job.objects.filter(request_id=request).values_list("pk", flat=True)
     assert {each["job_id"] for each in work} <= set(stored)
     assert {each["pid"] for each in work}.isdisjoint({answered["pid"]})
+    assert {each["user_id"] for each in work} == {user}
     slow = [each for each in lines_of(files, "slow-queries") if each["request_id"] == request]
     origins = {each["origin"] for each in slow}
     assert origins, "no statement took a millisecond"

@@ -5,7 +5,7 @@ import logging
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from khaacho import broker, jobs, logs, sql
@@ -258,6 +258,21 @@ def test_request_id_reaches_the_job_its_children_and_their_log_lines(caplog):
         logs.request_id.reset(token)
     assert effects() == ["req-1", "child"]
     assert set(Job.objects.values_list("request_id", flat=True)) == {"req-1"}
+
+
+def test_who_asked_reaches_the_job_its_children_and_those_of_many(caplog):
+    token = logs.user_id.set(7)
+    try:
+        enqueue("test.note_request")
+        with transaction.atomic():
+            jobs.insert([jobs.NewJob("test.note", {"label": "of many"})])
+    finally:
+        logs.user_id.reset(token)
+    enqueue("test.note", {"label": "nobody's"})
+    assert jobs.run_due() == 4
+    asked = Job.objects.values_list("kind", "user_id").order_by("pk")
+    assert [user for _, user in asked] == [7, 7, None, 7], asked
+    assert logs.user_id.get() is None
 
 
 @pytest.mark.usefixtures("_request_id")
