@@ -32,6 +32,7 @@ SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
     "pg_stat_statements.max": "20000",  # of 5,000 the rare ones of several databases are forgotten
     "track_io_timing": "on",
+    "jit": "off",  # as in production: compiling takes longer than our statements run
     "max_connections": "200",
     "timezone": "UTC",
 }
