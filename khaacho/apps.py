@@ -1,3 +1,5 @@
+import gc
+
 from django.apps import AppConfig
 
 
@@ -12,3 +14,5 @@ class KhaachoConfig(AppConfig):
         jobs.register(caches.FORGET_ALL, "khaacho.caches.forget_all", queue=Queue.ORDER_PROCESSING)
         jobs.register(purging.KIND, "khaacho.purging.purge", queue=Queue.REPORTS, atomic=False)
         schedules.register("purge of what is kept no longer", purging.KIND, at=(4, 0))
+        gc.freeze()  # what is loaded by now stays for good and is not looked through again
+        gc.enable()

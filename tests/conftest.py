@@ -1,5 +1,6 @@
 """What every test stands on: a real PostgreSQL, a Redis of its own, and no network beyond loopback."""
 
+import gc
 import os
 import time
 from collections.abc import Iterator
@@ -78,6 +79,12 @@ def flush(case: TransactionTestCase | None = None) -> None:
     """Empty every table but the reference tables; what Django does after a transactional test."""
     with connections["default"].cursor() as cursor:
         cursor.execute(FLUSH)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded out of the search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def _never(case: TransactionTestCase) -> bool:
