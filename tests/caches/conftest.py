@@ -12,6 +12,7 @@ import redis
 from khaacho import breaker
 from khaacho.caches import Page, Slot, Visit
 from tests.processes import RedisServer, redis_server
+from tests.stopwatch import Stopwatch
 
 SLOT = Slot("a page", ("shelf", "shop"), 600)
 
@@ -29,9 +30,9 @@ def look(compute: Callable[[], Page | None] | str, slot: Slot = SLOT) -> str | N
 
 @contextlib.contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    begun = time.monotonic()
+    watch = Stopwatch()
     yield
-    assert time.monotonic() - begun < seconds
+    assert watch.seconds < seconds
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from khaacho.tasks import run_job
 from tests.khaacho.conftest import enqueue
 from tests.processes import RedisServer, free_port, list_of, redis_server, wait_for
 from tests.races import race
+from tests.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 POINTER = broker.Pointer(1, "reports", 60, 90)
@@ -39,9 +40,9 @@ def own(server: RedisServer, settings) -> RedisServer:
 
 
 def seconds(call) -> float:
-    started = time.monotonic()
+    watch = Stopwatch()
     call()
-    return time.monotonic() - started
+    return watch.seconds
 
 
 def enqueue_note() -> None:
