@@ -33,17 +33,10 @@ CHECKS: dict[str, Sequence[str]] = {
 
 
 _CORES = os.cpu_count() or 1
-ALL_TESTS = (
-    ["-n", str(min(_CORES + 1, 4)), "--dist", "worksteal", "-m", "not processes or patient"],
-    [
-        "-n",
-        str(min(_CORES + 1, 3)),
-        "--dist",
-        "loadfile",
-        "--no-loadscope-reorder",
-        "-m",
-        "processes and not patient",
-    ],
+MOST = ("-n", str(min(_CORES + 1, 4)), "--dist", "worksteal", "-m", "not processes or patient")
+REST = (
+    *("-n", str(min(_CORES + 1, 3)), "--dist", "loadfile", "--no-loadscope-reorder"),
+    *("-m", "processes and not patient"),
 )
 
 
@@ -63,7 +56,7 @@ def test(layout: Layout) -> int:
     _ensure_browser()
     redis_server.find_or_install()  # tests start servers of their own, even beside a REDIS_URL
     given = shlex.split(os.environ.get("ARGS", ""))
-    rounds = [given] if given else ALL_TESTS
+    rounds: list[Sequence[str]] = [given] if given else [MOST, [*REST, *_files_with("processes", layout)]]
     with ephemeral(os.environ, "test") as services:
         environ = environment.tests(layout, services)
         codes = [
@@ -71,6 +64,16 @@ def test(layout: Layout) -> int:
             for arguments in rounds
         ]
     return max(codes)
+
+
+def _files_with(mark: str, layout: Layout) -> list[str]:
+    """Return the test files that name a mark: to import all of them takes longer than these need to start."""
+    tests = layout.checkout / "tests"
+    return sorted(
+        str(path.relative_to(layout.checkout))
+        for path in tests.rglob("test_*.py")
+        if f"mark.{mark}" in path.read_text()
+    )
 
 
 def check(layout: Layout) -> int:
