@@ -56,7 +56,9 @@ def test(layout: Layout) -> int:
     _ensure_browser()
     redis_server.find_or_install()  # tests start servers of their own, even beside a REDIS_URL
     given = shlex.split(os.environ.get("ARGS", ""))
-    rounds: list[Sequence[str]] = [given] if given else [MOST, [*REST, *_files_with("processes", layout)]]
+    rounds: list[Sequence[str]] = (
+        [given] if given else [MOST, [*REST, *_files_with("processes", layout)]]
+    )
     with ephemeral(os.environ, "test") as services:
         environ = environment.tests(layout, services)
         codes = [
