@@ -85,7 +85,12 @@ def _take_all(worker: Any, listener: Any) -> None:
 
 
 def pre_request(worker: Any, req: Any) -> None:
-    """Once the end is announced, say so to who asks, and keep no connection."""
+    """Once the end is announced, say so to who asks, and keep no connection.
+
+    One that is near its last request keeps none either: what is idle when it ends, a client asks on in vain.
+    """
+    if worker.nr > worker.max_requests - worker.max_requests // 20:
+        worker.max_keepalived = 0
     if worker.stopping[0]:
         from monitoring import health  # noqa: PLC0415 - Django is set up in workers only
 

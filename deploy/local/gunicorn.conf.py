@@ -1,4 +1,4 @@
-"""Gunicorn on one machine: as in production, but for the announcement, since no proxy stands before it."""
+"""Gunicorn on one machine: as in production, but for the announcement and keepalive, since no proxy stands before it."""
 # ruff: noqa: N999 - Gunicorn's own name for it
 
 import os
@@ -13,3 +13,6 @@ assert _spec.loader is not None
 _production = module_from_spec(_spec)
 _spec.loader.exec_module(_production)
 globals().update({name: value for name, value in vars(_production).items() if name[0] != "_"})
+keepalive = (
+    75  # seconds, as nginx has: clients come without it, think, and ask on the same connection
+)

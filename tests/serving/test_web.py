@@ -105,6 +105,28 @@ def test_workers_are_replaced_under_load_without_a_failed_request(shop, tmp_path
         assert len(set.union(*seen)) == 6
 
 
+def test_a_worker_ends_at_its_last_request_without_a_connection_that_somebody_keeps(shop, tmp_path):
+    headers = bearer(retailer_actor(shop))
+    last = "--max-requests 400 --max-requests-jitter 0"
+    with site(tmp_path, conf=PRODUCTION, GUNICORN_CMD_ARGS=last, DB_POOL_MAX="8") as running:
+        with httpx.Client(trust_env=False, headers=headers, timeout=20) as client:
+            closed = [
+                client.get(f"{running.url}/livez").headers["connection"] == "close"
+                for _ in range(390)
+            ]
+        first = closed.index(True)  # a few were asked while it started
+        assert 360 <= first <= 380
+        assert all(closed[first:])
+        load = Load(running, headers)
+        with load.going_on():
+            wait_for(
+                lambda: running.said("Autorestarting") >= 2, seconds=60, what="two generations"
+            )
+            load.settle()
+        assert load.failures == []
+        assert set(load.answers) == {200}
+
+
 @pytest.fixture
 def held(db) -> Iterator[psycopg.Connection]:
     """A lock on which every list of orders waits, until it is given back."""
