@@ -18,6 +18,7 @@ from locust.env import Environment
 
 SCRIPT: dict[str, Any] = json.loads(Path(os.environ["KHAACHO_LOAD_SCRIPT"]).read_text())
 FACTOR, THINK = float(SCRIPT["factor"]), SCRIPT["think"]
+RENEW_SECONDS = float(SCRIPT["renew_seconds"])
 STEPS = ("accept", "pack", "dispatch", "out_for_delivery", "deliver")
 ON_CASH_ONLY = {"credit_limit_exceeded", "credit_on_hold", "account_frozen"}
 # The trade's own no, said in order: no error of the site.
@@ -30,7 +31,6 @@ REFUSALS = ON_CASH_ONLY | {
     "payment_exceeds_due",
     "minimum_quantity",
 }
-RENEW_SECONDS = 200.0  # of a token that lives 300
 REJECTED, STOPPED, PAID = (
     0.05,
     0.12,
@@ -49,6 +49,7 @@ class Day:
         self.began = time.monotonic()
         self.waiting = list(reversed(SCRIPT["errands"]))
         self.busy = 0
+        self.walking = 0  # orders that a vendor has in hand
         self.under_way: set[int] = set()
         self.moved = time.monotonic()
         self.late = 0.0
@@ -66,10 +67,10 @@ class Day:
             return self.now() > float(SCRIPT["until"])
         if self.waiting or self.busy:
             return False
-        # An order that no vendor wanted is under way for ever: then nothing moves for longer than anybody thinks.
+        # An order that no vendor wanted is under way for ever: nobody has it in hand, and no desk finds it.
         quiet = time.monotonic() - self.moved
-        longest = QUIET_SECONDS + 2 * max(THINK.values()) / FACTOR
-        return quiet > (longest if self.under_way else QUIET_SECONDS)
+        longest = max(THINK.values()) if self.walking else THINK["look"]
+        return quiet > QUIET_SECONDS + (2 * longest / FACTOR if self.under_way else 0)
 
 
 DAY = Day()
@@ -119,7 +120,9 @@ class Person:
 
     def __init__(self, client: Any, login: dict[str, str]) -> None:
         self.client, self.login = client, login
-        self.token, self.refresh, self.renew_at = "", "", 0.0
+        self.token: str = SCRIPT["tokens"].get(login["phone"], "")
+        self.refresh = ""
+        self.renew_at = DAY.began + RENEW_SECONDS if self.token else 0.0
         self.lock = BoundedSemaphore()  # a refresh token that is used twice ends its family
 
     def send(self, name: str, method: str, path: str, key: str = "", **options: Any) -> Any:
@@ -251,9 +254,11 @@ class Vendor(FastHttpUser):
     def _walk(self, order: dict[str, Any]) -> None:
         chance, pk = random.Random(order["id"]), order["id"]
         DAY.under_way.add(pk)
+        DAY.walking += 1
         try:
             self._steps(chance, pk, order)
         finally:
+            DAY.walking -= 1
             DAY.under_way.discard(pk)
             DAY.moved = time.monotonic()
 

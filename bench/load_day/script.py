@@ -16,6 +16,7 @@ from bench.trade.play.stock import restock
 from khaacho.signatures import sign
 
 # Seconds of the real day, divided by the factor: between what a person sees and what they do next.
+RENEW_SECONDS = 200.0  # of a token that lives 300
 THINK = {
     "browse": 25.0,  # a shop looks at the list before it asks for a quote
     "decide": 20.0,  # and at the quote before it orders
@@ -34,6 +35,7 @@ THINK = {
 class Script:
     """One run: everybody's logins, what is ordered when, how the rest goes on, when it is over.
 
+    `tokens` are by phone, good for RENEW_SECONDS: a run does not begin with everybody's password at once.
     `until` ends the run at that second whatever is left; None lets everything end, once nothing has moved for `quiet`
     seconds. `samples` and `ledger` are files
     that the run appends to.
@@ -48,13 +50,15 @@ class Script:
     prefix: str
     samples: str
     ledger: str
+    tokens: dict[str, str]
     until: float | None = None
     quiet: float = 10.0
     think: dict[str, float] | None = None
 
     def write(self, path: Path) -> None:
         """Write it for Locust, readable by its owner only: it holds passwords."""
-        text = json.dumps({**asdict(self), "think": self.think or THINK})
+        told = {**asdict(self), "think": self.think or THINK, "renew_seconds": RENEW_SECONDS}
+        text = json.dumps(told)
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         path.write_text(text)
@@ -102,10 +106,20 @@ class Trade:
         return [self._row(e, due, prefix) for e, due in zip(drawn, moments, strict=True)]
 
     def people(self) -> dict[str, Any]:
-        """Return everybody's phone and password, shops and vendors by their ids as text."""
+        """Return everybody's phone, password and token, shops and vendors by their ids as text.
+
+        Raises Unexpected.
+        """
         shops = {str(row["retailer_id"]): _login(row) for row in self.logins["retailers"]}
         vendors = {str(row["vendor_id"]): _login(row) for row in self.logins["vendors"]}
-        return {"shops": shops, "vendors": vendors, "operator": _login(self.logins["operator"])}
+        cast = self.cast
+        everybody = [cast.operator, *cast.shops.values(), *cast.vendors.values()]
+        return {
+            "shops": shops,
+            "vendors": vendors,
+            "operator": _login(self.logins["operator"]),
+            "tokens": {each.login["phone"]: each.token(RENEW_SECONDS) for each in everybody},
+        }
 
     def _row(self, errand: Errand, due: float, prefix: str) -> dict[str, Any]:
         key = f"{prefix}/o{errand.number:05}"

@@ -137,13 +137,14 @@ class Person:
         return self.send(name, "POST", path, json=body or {}, headers=headers)
 
     def send(self, name: str, method: str, path: str, **options: Any) -> Answer:
-        bearer = {"Authorization": f"Bearer {self._token()}"}
+        bearer = {"Authorization": f"Bearer {self.token()}"}
         options["headers"] = {**options.get("headers", {}), **bearer}
         return self.site.request(name, method, path, **options)
 
-    def _token(self) -> str:
+    def token(self, lasting: float = 0.0) -> str:
+        """Return a token that is good for `lasting` more seconds, if a new one is. Raises Unexpected."""
         with self._lock:
-            if time.monotonic() >= self._renew_at:
+            if time.monotonic() + lasting >= self._renew_at:
                 self._keep(self._renewed() or self._signed_in())
             return self._access
 
