@@ -85,8 +85,8 @@ def acknowledged(kind: str, row: dict[str, Any]) -> None:
 
 
 def think(name: str) -> None:
-    """Pause as long as a person does, more or less, in this day's time."""
-    gevent.sleep(random.lognormvariate(0, 0.5) * THINK[name] / FACTOR)
+    """Pause as long as a person does, more or less, in this day's time: up to three times as long."""
+    gevent.sleep(min(3.0, random.lognormvariate(0, 0.5)) * THINK[name] / FACTOR)
 
 
 @events.request.add_listener  # type: ignore[untyped-decorator]
