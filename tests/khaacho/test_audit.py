@@ -128,10 +128,12 @@ def test_record_writes_an_act_with_amounts_and_days_as_text():
 )
 def test_entries_cannot_be_edited_or_removed(statement):
     make_user()
+    # Of the tables that a cascade reaches, PostgreSQL asks them in no order of ours.
+    refusing = "audit_logs" if "audit_logs" in statement else r"\w+"
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # else TRUNCATE waits for the foreign key
     with (
-        pytest.raises(IntegrityError, match="audit_logs is append-only"),
+        pytest.raises(IntegrityError, match=f"{refusing} is append-only"),
         transaction.atomic(),
         connection.cursor() as cursor,
     ):
