@@ -63,7 +63,8 @@ def test(layout: Layout) -> int:
     )
     with ephemeral(os.environ, "test") as services:
         environ = environment.tests(layout, services)
-        _forget_failures(layout)
+        if not given:  # ARGS may be --lf
+            _forget_failures(layout)
         codes = [
             run([PYTHON, "-m", "pytest", *arguments], environ=environ, cwd=layout.checkout)
             for arguments in rounds
