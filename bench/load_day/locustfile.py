@@ -122,7 +122,9 @@ class Person:
         self.client, self.login = client, login
         self.token: str = SCRIPT["tokens"].get(login["phone"], "")
         self.refresh = ""
-        self.renew_at = DAY.began + RENEW_SECONDS if self.token else 0.0
+        # Not all at the same moment: what follows the first token is a sign-in, a password's hash.
+        patience = RENEW_SECONDS * random.uniform(0.3, 1)
+        self.renew_at = DAY.began + patience if self.token else 0.0
         self.lock = BoundedSemaphore()  # a refresh token that is used twice ends its family
 
     def send(self, name: str, method: str, path: str, key: str = "", **options: Any) -> Any:

@@ -13,6 +13,5 @@ assert _spec.loader is not None
 _production = module_from_spec(_spec)
 _spec.loader.exec_module(_production)
 globals().update({name: value for name, value in vars(_production).items() if name[0] != "_"})
-keepalive = (
-    75  # seconds, as nginx has: clients come without it, think, and ask on the same connection
-)
+# Seconds, as nginx has: clients come without it, think, and ask on the same connection.
+keepalive = 75

@@ -78,3 +78,15 @@ def test_a_statement_has_no_comment_as_long_as_it_is_not():
     finally:
         logs.request_id.reset(token)
     assert query.startswith("SELECT query FROM")
+
+
+def test_a_command_looks_for_garbage_again_once_all_is_loaded():
+    said = subprocess.run(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", "import gc; print(gc.isenabled(), gc.get_freeze_count() > 0)"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )  # fmt: skip
+    assert said.stdout.split() == ["True", "True"]
