@@ -63,8 +63,7 @@ def test(layout: Layout) -> int:
     )
     with ephemeral(os.environ, "test") as services:
         environ = environment.tests(layout, services)
-        if not given:  # ARGS may be --lf
-            _forget_failures(layout)
+        _forget_failures(layout)
         codes = [
             run([PYTHON, "-m", "pytest", *arguments], environ=environ, cwd=layout.checkout)
             for arguments in rounds
