@@ -1,6 +1,5 @@
 """`make test` and `make check`: servers that live as long as the command, then what CI runs."""
 
-import json
 import os
 import shlex
 import shutil
@@ -34,7 +33,6 @@ CHECKS: dict[str, Sequence[str]] = {
 
 
 _CORES = os.cpu_count() or 1
-AGAIN_MOST = 3  # more than that is no accident
 MOST = ("-n", str(min(_CORES + 1, 4)), "--dist", "worksteal", "-m", "not processes or patient")
 REST = (
     *("-n", str(min(_CORES + 1, 3)), "--dist", "loadfile", "--no-loadscope-reorder"),
@@ -53,7 +51,7 @@ def test(layout: Layout) -> int:
 
     All of them are run by one process more than there are cores, since some wait, but for those that start
     processes of their own and look at the clock, as patient ones do not. These come afterwards, three files
-    at once: they mostly wait. Up to three that failed are run once more, alone, unless they are races.
+    at once: they mostly wait.
     """
     _ensure_browser()
     redis_server.find_or_install()  # tests start servers of their own, even beside a REDIS_URL
@@ -63,42 +61,11 @@ def test(layout: Layout) -> int:
     )
     with ephemeral(os.environ, "test") as services:
         environ = environment.tests(layout, services)
-        _forget_failures(layout)
         codes = [
             run([PYTHON, "-m", "pytest", *arguments], environ=environ, cwd=layout.checkout)
             for arguments in rounds
         ]
-        failed = [] if given or max(codes) != 1 else _failures(layout)
-        if _may_be_asked_again(failed, layout):
-            say(f"once more, alone: {' '.join(failed)}")
-            codes = [run([PYTHON, "-m", "pytest", *failed], environ=environ, cwd=layout.checkout)]
-            if not codes[0]:
-                say(f"failed beside others and passed alone, to be looked at: {' '.join(failed)}")
     return max(codes)
-
-
-def _failed(layout: Layout) -> Path:
-    return layout.checkout / ".pytest_cache" / "v" / "cache" / "lastfailed"
-
-
-def _forget_failures(layout: Layout) -> None:
-    _failed(layout).unlink(missing_ok=True)
-
-
-def _failures(layout: Layout) -> list[str]:
-    """Return the tests that failed since they were forgotten; none where pytest noted none."""
-    try:
-        return sorted(json.loads(_failed(layout).read_text()))
-    except OSError:
-        return []
-
-
-def _may_be_asked_again(failed: Sequence[str], layout: Layout) -> bool:
-    """Whether these few may have failed of what ran beside them. A race's failure stands (adr/0049)."""
-    files = {layout.checkout / each.partition("::")[0] for each in failed}
-    return 0 < len(failed) <= AGAIN_MOST and not any(
-        "survival" in file.parts or "tests.races" in file.read_text() for file in files
-    )
 
 
 def _files_with(mark: str, layout: Layout) -> list[str]:
