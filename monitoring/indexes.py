@@ -5,7 +5,7 @@ transaction that is rolled back, and the definitions of both are compared. Condi
 and included columns are so compared in the server's own words.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -118,8 +118,9 @@ def report() -> Report:
     tables = {model._meta.db_table: model for model in _models()}
     present, divided = indexes(_schema(), tables), dict(sql.fetch(DIVIDED_BY, [_schema()]))
     with _scratch():
-        wanted = _reread(indexes(SCRATCH, tables))
-        present = _reread(present)
+        wanted = indexes(SCRATCH, tables)
+        restored = _restored([*wanted, *present])
+    wanted, present = _reread(wanted, restored), _reread(present, restored)
     wanted = [_divided(index, divided.get(index.table, ())) for index in wanted]
     mine = [index for index in present if _is_ours(tables[index.table])]
     row = sql.fetch_one(
@@ -177,12 +178,35 @@ def _scratch() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def _reread(found: list[Index]) -> list[Index]:
-    """Return the indexes with conditions as they stand after a dump and a restore.
+def _restored(found: Iterable[Index]) -> dict[tuple[str, str], Index]:
+    """Return the conditional ones, by table and definition, as they stand after a dump and a restore.
 
-    PostgreSQL writes the casts of a list otherwise once it has read them from its own words.
+    PostgreSQL writes the casts of a list otherwise once it has read them from its own words: each is built again,
+    on the empty table in the scratch schema.
     """
-    return [_restored(index) if index.condition else index for index in found]
+    conditional = sorted({(index.table, index.definition) for index in found if index.condition})
+    with transaction.atomic():
+        for number, (table, definition) in enumerate(conditional):
+            with suppress(ProgrammingError), transaction.atomic():  # of a column that no model has
+                name = connection.ops.quote_name(table)
+                sql.execute(f"CREATE INDEX restored_{number} ON {SCRATCH}.{name}{definition}")
+        again = {index.name: index for index in indexes(SCRATCH, {each for each, _ in conditional})}
+        transaction.set_rollback(True)
+    return {
+        each: again[f"restored_{number}"]
+        for number, each in enumerate(conditional)
+        if f"restored_{number}" in again
+    }
+
+
+def _reread(found: list[Index], restored: Mapping[tuple[str, str], Index]) -> list[Index]:
+    """Return the indexes, the conditional ones in the words that they have once restored."""
+    return [
+        replace(index, definition=again.definition, condition=again.condition)
+        if (again := restored.get((index.table, index.definition)))
+        else index
+        for index in found
+    ]
 
 
 def _divided(index: Index, by: Sequence[str]) -> Index:
@@ -192,17 +216,6 @@ def _divided(index: Index, by: Sequence[str]) -> Index:
         return index
     definition = index.definition.replace(")", f", {', '.join(more)})", 1)
     return replace(index, definition=definition, keys=(*index.keys, *more))
-
-
-def _restored(index: Index) -> Index:
-    """Return the index with the words it has when built again, on the empty table in the scratch schema."""
-    with suppress(ProgrammingError), transaction.atomic():  # of a column that no model has
-        table = connection.ops.quote_name(index.table)
-        sql.execute(f"CREATE INDEX restored_idx ON {SCRATCH}.{table}{index.definition}")
-        [again] = [i for i in indexes(SCRATCH, [index.table]) if i.name == "restored_idx"]
-        sql.execute(f"DROP INDEX {SCRATCH}.restored_idx")
-        return replace(index, definition=again.definition, condition=again.condition)
-    return index
 
 
 def _models() -> list[type[models.Model]]:

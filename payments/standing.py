@@ -33,16 +33,17 @@ ORDER_DAYS = (
     f"SELECT retailer_id, {KATHMANDU_DAY.format('created_at')}, count(*) FROM orders"
     " WHERE retailer_id = ANY(%(shops)s) GROUP BY 1, 2 ORDER BY 1, 2"
 )
-# Cancelled by the shop itself after a vendor accepted; returned (a refund that stands).
+# Cancelled by the shop itself after a vendor accepted; returned (a refund that stands). Subqueries of one value
+# each: as EXISTS and a join the planner may read the whole log, or the whole ledger, for the sake of a few orders.
 DISPUTES = (
-    "SELECT o.retailer_id, count(*) FROM orders o JOIN retailers r ON r.id = o.retailer_id"
-    " WHERE o.retailer_id = ANY(%(shops)s) AND o.status = 'CANCELLED' AND o.accepted_at IS NOT NULL"
-    f" AND o.created_at >= {SINCE} AND EXISTS (SELECT FROM order_status_logs l"
-    " WHERE l.order_id = o.id AND l.to_status = 'CANCELLED' AND l.actor_id = r.user_id) GROUP BY 1"
-    " UNION ALL SELECT e.retailer_id, count(*) FROM credit_ledgers e"
-    " WHERE e.retailer_id = ANY(%(shops)s) AND e.transaction_type = 'REFUND_CREDIT'"
-    f" AND e.created_at >= {SINCE} AND NOT EXISTS (SELECT FROM credit_ledgers m"
-    " WHERE m.reverses_id = e.id) GROUP BY 1"
+    "SELECT r.id, (SELECT count(*) FROM orders o WHERE o.retailer_id = r.id AND o.status = 'CANCELLED'"
+    f" AND o.accepted_at IS NOT NULL AND o.created_at >= {SINCE} AND r.user_id ="
+    " (SELECT l.actor_id FROM order_status_logs l WHERE l.order_id = o.id AND l.to_status = 'CANCELLED'"
+    " ORDER BY l.id DESC LIMIT 1))"
+    " + (SELECT count(*) FROM credit_ledgers e WHERE e.retailer_id = r.id"
+    f" AND e.transaction_type = 'REFUND_CREDIT' AND e.created_at >= {SINCE} AND"
+    " (SELECT m.id FROM credit_ledgers m WHERE m.reverses_id = e.id) IS NULL)"
+    " FROM retailers r WHERE r.id = ANY(%(shops)s)"
 )
 BOUNCED = (
     f"SELECT retailer_id, {KATHMANDU_DAY.format('reversed_at')} FROM payments"

@@ -8,7 +8,7 @@ from khaacho import sql
 from khaacho.enums import Role
 from khaacho.models import User
 from tests.bench.benches import make_bench
-from tests.monitoring.pages.conftest import unhurried  # noqa: F401 - a fixture
+from tests.monitoring.conftest import unhurried  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
 

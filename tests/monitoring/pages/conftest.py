@@ -9,7 +9,6 @@ from django.db import connection, connections
 from django.test import Client
 
 from khaacho.models import User
-from monitoring.pages import framework
 from tests.admin.conftest import groups, member, signed_in  # noqa: F401 - fixtures
 
 
@@ -17,13 +16,6 @@ from tests.admin.conftest import groups, member, signed_in  # noqa: F401 - fixtu
 def keeper(member: Callable[[str], User]) -> Client:  # noqa: F811 - the fixture
     """A client of one of the group Database."""
     return signed_in(member("Database"))
-
-
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no panel be left out for want of time, however busy the machine is."""
-    monkeypatch.setattr(framework, "PAGE_MS", 20_000)
-    monkeypatch.setattr(framework, "PANEL_MS", 10_000)
 
 
 @pytest.fixture

@@ -58,7 +58,6 @@ def of_utility(beginning: str) -> int:
 PLAIN = "SELECT note FROM probe WHERE id > 1"
 
 
-@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("page", MENU, ids=lambda page: page.name)
 def test_every_page_is_read_without_trouble(keeper, page):
     text = body(keeper, url(page.name))
@@ -296,7 +295,6 @@ def statements_of(client: Client, path: str) -> int:
     return len(ours) + len(theirs)
 
 
-@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("name", [page.name for page in MENU] + ["query"])
 def test_a_page_runs_the_same_statements_whatever_there_is(keeper, probe, name):
     run("SELECT note FROM probe WHERE id > %s")

@@ -60,7 +60,6 @@ def exhausted(keeper) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("page", MENU, ids=lambda page: page.name)
 def test_a_page_is_read_while_the_pool_is_exhausted(keeper, exhausted, page):
     assert beside.is_exhausted()

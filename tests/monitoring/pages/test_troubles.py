@@ -83,7 +83,7 @@ def test_tables_that_are_locked_keep_no_page_waiting(keeper, stranger, page):
     assert read(keeper, page) == {}
 
 
-def test_what_a_panel_itself_reads_may_be_locked(keeper, stranger):
+def test_what_a_panel_itself_reads_may_be_locked(keeper, stranger, hurried):
     stranger.execute("LOCK TABLE jobs, samples IN ACCESS EXCLUSIVE MODE")
     found = panels(body(keeper, url("overview")))
     # and on a busy machine those for which waiting for the locks left no time
@@ -160,7 +160,7 @@ def test_without_its_views_a_page_says_how_to_make_them(keeper, page):
         assert said[0][1] == "python manage.py migrate monitoring"
 
 
-def test_a_slow_panel_is_cut_off_and_the_rest_is_left_for_a_look_of_its_own(rf):
+def test_a_slow_panel_is_cut_off_and_the_rest_is_left_for_a_look_of_its_own(rf, hurried):
     def sleep(window):
         return {"lacking": access.fetch("SELECT pg_sleep(20)", timeout_ms=10_000)}
 
