@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from django.apps import apps
@@ -259,9 +261,10 @@ def _said(index: Index) -> str:
 
 
 def _redundant(present: list[Index], declared_names: set[str]) -> Iterator[Finding]:
-    """Find what another index of the table does as well. A unique one keeps a rule beside."""
+    """Find what another index of the table does as well. A unique one keeps a rule beside. Sorted by table."""
+    beside = {table: list(them) for table, them in groupby(present, attrgetter("table"))}
     for index in present:
-        for other in present:
+        for other in beside[index.table]:
             if index.name == other.name or not _could_serve(other, index):
                 continue
             if index.keys != other.keys:

@@ -61,7 +61,8 @@ def catalogue(wish: OfferWish = ANYTHING) -> QuerySet[Product]:
     offers = wish.offers()
     products = Product.objects.active().order_by("name", "id")
     if wish != ANYTHING:
-        fitting = offers.in_stock() if wish.in_stock else offers
+        which = {None: offers, True: offers.in_stock(), False: offers.sold_out()}
+        fitting = which[wish.in_stock]
         products = products.filter(Exists(fitting.filter(product_id=OuterRef("pk"))))
     if wish.in_stock is False:
         products = products.exclude(Exists(offers.in_stock().filter(product_id=OuterRef("pk"))))

@@ -183,15 +183,17 @@ def _rebuild(sessions: Executor, rebuild: bulk.Rebuild, done: Callable[[str], No
 
 
 def _vacuum(sessions: Executor) -> None:
-    """Vacuum until every page is known to be visible to all, as index-only scans need it.
+    """Vacuum and analyze each table once, then on until every page is known to be visible to all.
 
-    While anybody's older snapshot lives, autovacuum's included, pages of the load are not. A page with
-    rows that died before the load is not either, until the indexes have been cleaned of them.
+    Index-only scans need the latter. While anybody's older snapshot lives, autovacuum's included, pages of the
+    load are not. A page with rows that died before the load is not either, until the indexes have been cleaned of
+    them. A table whose pages autovacuum has made visible may have no statistics, or those of half a load.
     """
+    tables = list(TABLES)
     for _ in range(VACUUMS):
-        rows = sql.fetch(UNSEEN, {"tables": list(TABLES)})
-        list(sessions.map(sql.execute, [f"{VACUUM} {table}" for (table,) in rows]))
-        if not rows:
+        list(sessions.map(sql.execute, [f"{VACUUM} {table}" for table in tables]))
+        tables = [table for (table,) in sql.fetch(UNSEEN, {"tables": list(TABLES)})]
+        if not tables:
             return
         time.sleep(0.2)
 

@@ -178,9 +178,10 @@ def test_those_who_wait_for_what_is_no_page_do_not_queue():
 
 @pytest.fixture
 def unhurried(settings, monkeypatch):
-    """Nobody gives up because fifty threads take turns at one interpreter: who does computes for himself."""
+    """Nobody gives up, or is given up, because fifty threads take turns at one interpreter."""
     settings.REDIS_TIMEOUT = 10
     monkeypatch.setattr(caches, "WAIT_SECONDS", 10)
+    monkeypatch.setattr(caches, "LEASE_SECONDS", 5)
 
 
 def test_fifty_at_once_compute_once(unhurried):
@@ -196,10 +197,12 @@ def test_fifty_at_once_compute_once(unhurried):
     assert len(computed) == 1
 
 
-def test_the_one_who_computes_may_die(unhurried):
+def test_the_one_who_computes_may_die(unhurried, monkeypatch):
     """A lease ends: of those who wait, one takes over."""
     dead = Visit(SLOT)
-    assert dead._look() == (None, True)
+    with monkeypatch.context() as short:
+        short.setattr(caches, "LEASE_SECONDS", 1)
+        assert dead._look() == (None, True)
     computed = []
 
     def take_over() -> Page:

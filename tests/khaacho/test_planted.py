@@ -51,6 +51,9 @@ def site(tmp_path: Path, settings: Any) -> Iterator[tuple[httpx.Client, Path]]:
             "RATE_WRITE": "200",
             "RATE_READ": "100",
             "LOG_REQUESTS": "all",
+            # Passwords are hashed cheaply: more than a hundred are tried.
+            "DJANGO_SETTINGS_MODULE": "deploy.scale.releases.this",
+            "SCALE_CHEAP": "1",
         }
         with (
             process(*GUNICORN, "khaacho.wsgi", log=tmp_path / "web.log", **env),
