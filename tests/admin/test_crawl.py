@@ -120,7 +120,8 @@ def barriers(page: Page, *, side: bool = True) -> list[str]:
     table's rows after the first thirty, which are like them and cost seconds.
     """
     page.wait_for_timeout(50)  # jQuery calls those who wait for it after the page is loaded
-    page.evaluate(AXE)
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
     found = page.evaluate(
         "async (context) => (await axe.run(context, {preload: false, resultTypes: ['violations']})).violations",
         {"exclude": [[f"tbody > tr:nth-child(n+{ROWS + 1})"], *([] if side else [["#side"]])]},

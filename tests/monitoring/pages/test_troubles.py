@@ -1,5 +1,7 @@
 """Never a dead page: whatever is missing, each page answers, says so in words, and prints what mends it."""
 
+from contextlib import contextmanager
+
 import pytest
 from django.conf import settings
 from django.db import connection, connections
@@ -51,17 +53,27 @@ def test_a_query_says_that_the_extension_is_missing(keeper, no_statistics):
         assert troubles(found[name])[0][1].startswith("CREATE EXTENSION pg_stat_statements;")
 
 
+@contextmanager
+def coming_as(monitor_settings, kind, options=""):
+    """Let the monitoring come as a role made for it; its name is of this database alone, since roles are the server's."""
+    name = f"{kind}_of_{connection.settings_dict['NAME']}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP ROLE IF EXISTS {name}")
+        cursor.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x' {options}")
+    monitor_settings.update(USER=name, PASSWORD="x")
+    try:
+        yield name
+    finally:
+        connections["monitor"].close()
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP ROLE {name}")
+
+
 @pytest.fixture
 def nobody(monitor_settings):
-    """Let the monitoring come as a role that was granted nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute("DROP ROLE IF EXISTS nobody_at_all")
-        cursor.execute("CREATE ROLE nobody_at_all LOGIN PASSWORD 'x'")
-    monitor_settings.update(USER="nobody_at_all", PASSWORD="x")
-    yield
-    connections["monitor"].close()
-    with connection.cursor() as cursor:
-        cursor.execute("DROP ROLE nobody_at_all")
+    """Let the monitoring come as a role that was granted nothing, and return its name."""
+    with coming_as(monitor_settings, "nobody") as name:
+        yield name
 
 
 @every_page
@@ -71,7 +83,7 @@ def test_without_rights_each_panel_says_which_to_grant(keeper, nobody, page):
     assert set(found) == of_the_database(page) - granted
     for said in found.values():
         assert ("may not read this" in said[0][0]) or "Lacking" in said[0][0]
-        assert 'GRANT pg_monitor TO "nobody_at_all";' in said[0][1]
+        assert f'GRANT pg_monitor TO "{nobody}";' in said[0][1]
         assert "GRANT USAGE ON SCHEMA public, monitor" in said[0][1]
 
 
@@ -116,19 +128,11 @@ def test_an_unreachable_database_is_tried_once_for_a_page(keeper, monitor_settin
 @every_page
 def test_a_full_server_is_said(keeper, monitor_settings, page):
     """As PostgreSQL does it: a role with no connection left is told the same as when all are taken."""
-    with connection.cursor() as cursor:
-        cursor.execute("DROP ROLE IF EXISTS crowded")
-        cursor.execute("CREATE ROLE crowded LOGIN PASSWORD 'x' CONNECTION LIMIT 0")
-    monitor_settings.update(USER="crowded", PASSWORD="x")
-    try:
+    with coming_as(monitor_settings, "crowded", "CONNECTION LIMIT 0"):
         found = read(keeper, page)
-        assert set(found) == of_the_database(page)
-        assert all("takes no further connection" in said[0][0] for said in found.values())
-        assert all("pg_terminate_backend" in said[0][1] for said in found.values())
-    finally:
-        connections["monitor"].close()
-        with connection.cursor() as cursor:
-            cursor.execute("DROP ROLE crowded")
+    assert set(found) == of_the_database(page)
+    assert all("takes no further connection" in said[0][0] for said in found.values())
+    assert all("pg_terminate_backend" in said[0][1] for said in found.values())
 
 
 @every_page
@@ -160,7 +164,11 @@ def test_without_its_views_a_page_says_how_to_make_them(keeper, page):
         assert said[0][1] == "python manage.py migrate monitoring"
 
 
-def test_a_slow_panel_is_cut_off_and_the_rest_is_left_for_a_look_of_its_own(rf, hurried):
+def test_a_slow_panel_is_cut_off_and_the_rest_is_left_for_a_look_of_its_own(rf, monkeypatch):
+    """As many panels as a page has time for; with room for what a busy machine takes between them."""
+    monkeypatch.setattr(framework, "PANEL_MS", 400)
+    monkeypatch.setattr(framework, "PAGE_MS", 1_150)
+
     def sleep(window):
         return {"lacking": access.fetch("SELECT pg_sleep(20)", timeout_ms=10_000)}
 
