@@ -39,7 +39,7 @@ DISPUTES = (
     "SELECT r.id, (SELECT count(*) FROM orders o WHERE o.retailer_id = r.id AND o.status = 'CANCELLED'"
     f" AND o.accepted_at IS NOT NULL AND o.created_at >= {SINCE} AND r.user_id ="
     " (SELECT l.actor_id FROM order_status_logs l WHERE l.order_id = o.id AND l.to_status = 'CANCELLED'"
-    " ORDER BY l.id DESC LIMIT 1))"
+    " ORDER BY l.sequence DESC LIMIT 1))"
     " + (SELECT count(*) FROM credit_ledgers e WHERE e.retailer_id = r.id"
     f" AND e.transaction_type = 'REFUND_CREDIT' AND e.created_at >= {SINCE} AND"
     " (SELECT m.id FROM credit_ledgers m WHERE m.reverses_id = e.id) IS NULL)"
