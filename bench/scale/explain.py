@@ -55,17 +55,24 @@ class Statement:
 def _nodes(plan: dict[str, Any]) -> Iterator[Node]:
     loops = plan.get("Actual Loops", 0)
     removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
+    beneath = sum(_pages(part) for part in plan.get("Plans", ()))  # of a scan: its subqueries
     yield Node(
         kind=plan["Node Type"],
         relation=plan.get("Relation Name", ""),
         index=plan.get("Index Name", ""),
         rows_read=(plan.get("Actual Rows", 0) + removed) * loops,
         # a node that runs again reads the same pages again: only of one run do they say anything
-        pages_read=plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] if loops == 1 else 0,
+        pages_read=_pages(plan) - beneath if loops == 1 else 0,
         heap_fetches=plan.get("Heap Fetches", 0),
     )
     for part in plan.get("Plans", ()):
         yield from _nodes(part)
+
+
+def _pages(plan: dict[str, Any]) -> int:
+    """Return the pages that a node and all beneath it looked at."""
+    pages: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return pages
 
 
 def explained(call: Callable[[], object], *, text: bool = False) -> list[Statement]:
