@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from deploy.local.files import SetupError, read, say
@@ -66,17 +67,22 @@ class Breaking:
             self.is_calm.set()
 
     def _break_all(self, before: int) -> None:
-        for each in self.breaks:
-            wanted = before + max(1, int(each.share * self.orders))
-            while (count := self._answers()) < wanted:
-                if self._over.wait(POLL_SECONDS):
-                    self.troubles.append(f"the day ended before {each.name} could be killed")
-                    return
-            try:
-                with held(self.site.layout, each.name):
-                    self._break(each, count - before)
-            except SetupError as error:
-                self.troubles.append(str(error))
+        """Kill each at its time, whether those before it work again or not; return once all do."""
+        with ThreadPoolExecutor(len(self.breaks)) as breakers:
+            for broken in [breakers.submit(self._break_at, each, before) for each in self.breaks]:
+                broken.result()
+
+    def _break_at(self, each: Break, before: int) -> None:
+        wanted = before + max(1, int(each.share * self.orders))
+        while (count := self._answers()) < wanted:
+            if self._over.wait(POLL_SECONDS):
+                self.troubles.append(f"the day ended before {each.name} could be killed")
+                return
+        try:
+            with held(self.site.layout, each.name):
+                self._break(each, count - before)
+        except SetupError as error:
+            self.troubles.append(str(error))
 
     def _break(self, each: Break, count: int) -> None:
         layout = self.site.layout
