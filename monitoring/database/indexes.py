@@ -44,7 +44,7 @@ class IndexUse:
 
 @dataclass(frozen=True)
 class DefinedIndex(IndexUse):
-    """One index with its CREATE INDEX, which is None while the table is locked. All of them cost 20 ms."""
+    """One index with its CREATE INDEX, which PostgreSQL has to write out; None while the table is locked."""
 
     definition: str | None
 
