@@ -13,7 +13,7 @@ from django.db import connections
 from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
 
-from khaacho import breaker, permissions
+from khaacho import breaker, caches, permissions
 from tests.processes import redis_server
 
 # Filled by migrations and sync_groups, and never emptied; a test that edits one of these rows must put it back.
@@ -180,6 +180,7 @@ def _redis(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis: redis.Redis) -> None:
-    """Start with an empty Redis that everybody believes to be well."""
+    """Start with an empty Redis that everybody believes to be well, and that holds no page to be forgotten."""
     breaker.close_all()
     _redis.flushall()
+    caches._debt.paid = caches._debt.incurred
