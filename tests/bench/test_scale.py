@@ -1,11 +1,12 @@
 """A trade of N orders: it holds every invariant, leaves the schema as it was, and is the same for the same seed."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from pytest_django import DjangoDbBlocker
 
 from bench import scale
@@ -90,6 +91,29 @@ def test_holds_every_invariant() -> None:
 
 def test_leaves_the_schema_as_it_was(loads: Loads) -> None:
     assert schema() == loads.schema
+
+
+def analyzed() -> dict[str, int]:
+    """Return how often each table was analyzed."""
+    sql.execute("SELECT pg_stat_clear_snapshot()")
+    return dict(sql.fetch("SELECT relname::text, analyze_count FROM pg_stat_user_tables"))
+
+
+def test_analyzes_tables_too_whose_pages_autovacuum_has_made_visible() -> None:
+    """After the load all are."""
+    before, here = analyzed(), connection
+    with ThreadPoolExecutor(
+        loading.SESSIONS, initializer=lambda: loading._settle(here.copy())
+    ) as sessions:
+        try:
+            loading._vacuum(sessions)
+        finally:
+            loading._close(sessions)
+    after = analyzed()
+
+    assert [
+        name for name in ("vendors", "retailers", "orders") if after[name] <= before[name]
+    ] == []
 
 
 def test_has_orders_in_every_state() -> None:
