@@ -21,6 +21,7 @@ REACH = timedelta(days=7)  # before and after a release, so that each has the da
 LEAST_CALLS = 30  # on either side
 FACTOR = 1.5
 CONFIDENCE = 0.99
+ADDED_SHARE = 0.001  # of the time after the release, below which no growth matters
 LARGE_SHARE = 0.05  # of the time after the release, for a statement that was not there before
 
 # The edges are samples, so that no span has both sides of the release in it. Another release ends what
@@ -100,6 +101,11 @@ class Regression:
         """Time spent since the release that would not have been spent at the former mean, in ms."""
         return (self.after.mean_ms - self.before.mean_ms) * self.after.count
 
+    @property
+    def added_share(self) -> float:
+        """What `added_ms` is of the time of all statements since the release, up to 1."""
+        return self.share * self.added_ms / self.after.total_ms if self.after.total_ms else 0.0
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -139,7 +145,8 @@ def regressions(
 ) -> list[Regression]:
     """Return what costs more since a release, by added time. Two statements, one when its edges are known.
 
-    Slower: at least `least_calls` before and after, a mean `factor` times what it was, and surely grown.
+    Slower: at least `least_calls` before and after, a mean `factor` times what it was, surely grown, and
+    ADDED_SHARE of the time since added: a busy hour makes every small statement slower.
     New: never seen before, and LARGE_SHARE of the time since. Empty while a side has no samples.
     """
     edges = edges or compared(marker, until=until)
@@ -176,6 +183,7 @@ def _counts(each: Regression, factor: float, least_calls: int) -> bool:
         min(each.before.count, each.after.count) >= least_calls
         and each.after.mean_ms >= factor * each.before.mean_ms
         and each.least_ms > 0
+        and each.added_share >= ADDED_SHARE
     )
 
 

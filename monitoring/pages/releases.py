@@ -51,7 +51,8 @@ PAGE = MonitoringPage(
             template="monitoring/pages/releases.html",
             help=_(
                 "Up to a week on either side, ended by the neighbouring releases. Slower is what takes"
-                " at least half as long again and has surely grown, by Welch's bound at 99 %."
+                " at least half as long again, has surely grown, by Welch's bound at 99 %, and adds a thousandth"
+                " of the time of all statements."
             ),
         ),
     ),

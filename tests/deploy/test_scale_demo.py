@@ -75,12 +75,13 @@ def test_the_topology_survives_its_day_and_nothing_acknowledged_is_lost(
     assert said.count("\n  ok ") == 6, said[-3000:]
     for name in ("web-1", "pgbouncer", "worker-trade"):
         assert re.search(rf"{name} killed \(-9, \d+.*works again after \d+\.\d s", said), name
-    assert re.search(r"worker-trade killed .* in the middle of job \d+ \(", said)
+    caught = re.search(r"worker-trade killed .* in the middle of job (\d+) \(", said)
+    assert caught
     requests = re.search(r"(\d+) requests, 0 failed, the longest waited \d+ ms", said)
     assert requests
     assert int(requests[1]) > 50
     check_the_release(said)
-    check_what_runs(layout)
+    check_what_runs(layout, caught=int(caught[1]))
 
     stopped = make("scale-stop")
 
@@ -114,7 +115,7 @@ def check_the_release(said: str) -> None:
     assert all("a long report" in line for line in told if "gave way after" in line)
 
 
-def check_what_runs(layout: ScaleLayout) -> None:
+def check_what_runs(layout: ScaleLayout, caught: int) -> None:
     """The running topology is what it claims, and a loss would be seen."""
     known = json.loads(layout.logins.read_text())
     addresses = servers.Addresses(**known["addresses"])
@@ -134,8 +135,10 @@ def check_what_runs(layout: ScaleLayout) -> None:
     with psycopg.connect(addresses.primary) as primary:
         column = "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = %s"
         assert primary.execute(column, ["delivery_window"]).fetchone() == (True,)
-        stalled = "SELECT count(*) FROM jobs WHERE stalls = 1 AND state = 'done'"
-        assert primary.execute(stalled).fetchone() == (1,)
+        # What the worker was caught at came back and was done. Others may have stalled too: PgBouncer dies
+        # under whatever is at work.
+        came_back = primary.execute("SELECT stalls > 0, state FROM jobs WHERE id = %s", [caught])
+        assert came_back.fetchone() == (True, "done")
         left = "SELECT count(*) FROM jobs WHERE state IN ('running', 'dead')"
         assert primary.execute(left).fetchone() == (0,)
 

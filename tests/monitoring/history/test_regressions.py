@@ -92,6 +92,15 @@ def test_a_factor_is_asked_for(marker):
     assert found(marker, factor=1.3) == [1]
 
 
+def test_a_growth_that_adds_nothing_to_the_whole_is_left_out(marker):
+    make(marker, 1, (50, 100, 1), (50, 100, 1))
+    make(marker, 2, (50, 0.01, 0.001), (50, 0.1, 0.001))  # 9 ms of 10 s
+    make(marker, 3, (50, 0.01, 0.001), (50, 0.12, 0.001))  # 11 ms
+    [grown] = regressions(marker)
+    assert (grown.queryid, grown.factor) == (3, pytest.approx(12))
+    assert grown.added_share == pytest.approx(11 / 10_022)
+
+
 def test_new_statements_count_by_their_share(marker):
     make(marker, 1, (50, 10, 1), (50, 10, 1))
     make(marker, 2, None, (10, 6, 1), seen=marker.released_at + FIVE)
