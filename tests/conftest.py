@@ -141,6 +141,13 @@ def pytest_runtest_setup() -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Copy the test database from one that `make test` has migrated, which takes ten seconds each time."""
+    if template := os.environ.get("TEST_DATABASE_TEMPLATE"):
+        connections["default"].settings_dict["TEST"]["TEMPLATE"] = template
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """Start from empty tables, also when an earlier run was killed and left its rows, and with our groups."""
     with django_db_blocker.unblock():

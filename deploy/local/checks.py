@@ -12,6 +12,7 @@ from bench import run as benchmark
 from deploy.local import environment, installs, redis_server
 from deploy.local.environment import PYTHON
 from deploy.local.files import Layout, say
+from deploy.local.postgres import DATABASE
 from deploy.local.processes import run
 from deploy.local.services import ephemeral, scratch_database
 
@@ -51,7 +52,7 @@ def test(layout: Layout) -> int:
 
     All of them are run by one process more than there are cores, since some wait, but for those that start
     processes of their own and look at the clock, as patient ones do not. These come afterwards, three files
-    at once: they mostly wait.
+    at once: they mostly wait. On a server of ours the database is migrated once and copied for each process.
     """
     _ensure_browser()
     redis_server.find_or_install()  # tests start servers of their own, even beside a REDIS_URL
@@ -61,6 +62,11 @@ def test(layout: Layout) -> int:
     )
     with ephemeral(os.environ, "test") as services:
         environ = environment.tests(layout, services)
+        if not given and not os.environ.get("DATABASE_URL"):
+            say("migrating the database that each process of the tests copies")
+            if code := run(CHECKS["migrate"], environ=environ, cwd=layout.checkout):
+                return code
+            environ["TEST_DATABASE_TEMPLATE"] = DATABASE
         codes = [
             run([PYTHON, "-m", "pytest", *arguments], environ=environ, cwd=layout.checkout)
             for arguments in rounds

@@ -39,6 +39,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'users',
+                'indexes': [
+                    django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Upper('name'), name='gin_trgm_ops'), name='users_name_trgm_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('phone__regex', '^\\+[1-9][0-9]{6,14}$')), name='user_phone_e164'),
+                    models.CheckConstraint(condition=models.Q(('role__in', ['ADMIN', 'OPERATOR', 'VENDOR', 'RETAILER'])), name='user_role_known'),
+                    models.CheckConstraint(condition=models.Q(('is_superuser', False), ('role', 'ADMIN'), _connector='OR'), name='user_superuser_is_admin'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -60,6 +68,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'alerts',
+                'indexes': [
+                    models.Index(fields=['-created_at'], name='alert_created_idx'),
+                    models.Index(fields=['entity_type', 'entity_id'], name='alert_entity_idx'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True)), fields=('code', 'entity_type', 'entity_id'), name='alert_open_once'),
+                    models.CheckConstraint(condition=models.Q(('occurrences__gte', 1)), name='alert_occurrences'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -78,6 +94,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'audit_logs',
+                'indexes': [
+                    models.Index(fields=['user', '-created_at'], name='audit_user_created_idx'),
+                    models.Index(fields=['entity_type', 'entity_id', '-created_at'], name='audit_entity_created_idx'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -93,6 +113,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'idempotency_keys',
+                'indexes': [
+                    models.Index(fields=['created_at'], name='idempotency_created_idx'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('user', 'key'), name='idempotency_key_per_caller'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -123,7 +149,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'jobs',
-                'indexes': [models.Index(condition=models.Q(('state', 'queued')), fields=['run_after'], name='job_queued_idx'), models.Index(condition=models.Q(('state', 'running')), fields=['lease_until'], name='job_leased_idx'), models.Index(fields=['queue', 'state', '-finished_at'], name='job_queue_state_idx')],
+                'indexes': [models.Index(condition=models.Q(('state', 'queued')), fields=['run_after'], name='job_queued_idx'), models.Index(condition=models.Q(('state', 'running')), fields=['lease_until'], name='job_leased_idx'), models.Index(fields=['queue', 'state', '-finished_at'], name='job_queue_state_idx'), models.Index(fields=['reference', '-id'], name='job_reference_idx')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ('queued', 'running'))), fields=('dedupe_key',), name='job_open_dedupe_key'), models.UniqueConstraint(condition=models.Q(('slot__isnull', False)), fields=('kind', 'slot'), name='job_slot_once'), models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'running', 'done', 'dead'])), name='job_state_known'), models.CheckConstraint(condition=models.Q(('progress__isnull', True), ('progress__range', (0, 100)), _connector='OR'), name='job_progress_percent'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'running'), _negated=True), ('lease_until__isnull', False), _connector='OR'), name='job_running_has_lease')],
             },
         ),
@@ -141,6 +167,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'refresh_tokens',
+                'indexes': [
+                    models.Index(fields=['family'], name='refresh_token_family_idx'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -155,61 +184,5 @@ class Migration(migrations.Migration):
                 'db_table': 'sign_in_failures',
                 'indexes': [models.Index(fields=['phone', '-created_at'], name='sign_in_failure_phone_idx'), models.Index(fields=['address', '-created_at'], name='sign_in_failure_address_idx')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='user',
-            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Upper('name'), name='gin_trgm_ops'), name='users_name_trgm_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('phone__regex', '^\\+[1-9][0-9]{6,14}$')), name='user_phone_e164'),
-        ),
-        migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['ADMIN', 'OPERATOR', 'VENDOR', 'RETAILER'])), name='user_role_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('is_superuser', False), ('role', 'ADMIN'), _connector='OR'), name='user_superuser_is_admin'),
-        ),
-        migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['-created_at'], name='alert_created_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True)), fields=('code', 'entity_type', 'entity_id'), name='alert_open_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.CheckConstraint(condition=models.Q(('occurrences__gte', 1)), name='alert_occurrences'),
-        ),
-        migrations.AddIndex(
-            model_name='auditlog',
-            index=models.Index(fields=['user', '-created_at'], name='audit_user_created_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='auditlog',
-            index=models.Index(fields=['entity_type', 'entity_id', '-created_at'], name='audit_entity_created_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='idempotencykey',
-            index=models.Index(fields=['created_at'], name='idempotency_created_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='idempotencykey',
-            constraint=models.UniqueConstraint(fields=('user', 'key'), name='idempotency_key_per_caller'),
-        ),
-        migrations.AddIndex(
-            model_name='refreshtoken',
-            index=models.Index(fields=['family'], name='refresh_token_family_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['entity_type', 'entity_id'], name='alert_entity_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['reference', '-id'], name='job_reference_idx'),
         ),
     ]

@@ -23,6 +23,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'queue_settings',
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('is_paused', False), models.Q(('reason', ''), _negated=True), _connector='OR'), name='queue_pause_has_reason'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -58,9 +61,5 @@ class Migration(migrations.Migration):
             model_name='queuesetting',
             name='changed_by',
             field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
-        ),
-        migrations.AddConstraint(
-            model_name='queuesetting',
-            constraint=models.CheckConstraint(condition=models.Q(('is_paused', False), models.Q(('reason', ''), _negated=True), _connector='OR'), name='queue_pause_has_reason'),
         ),
     ]

@@ -73,6 +73,30 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'orders',
+                'indexes': [
+                    models.Index(fields=['retailer', 'status', '-created_at'], name='order_retailer_status_idx'),
+                    models.Index(fields=['vendor', 'status', '-created_at'], name='order_vendor_status_idx'),
+                    models.Index(fields=['status', 'payment_status', '-created_at'], name='order_statuses_idx'),
+                    models.Index(fields=['-created_at'], name='order_created_idx'),
+                    models.Index(condition=models.Q(('status__in', ('COMPLETED', 'CANCELLED')), _negated=True), fields=['-created_at'], name='order_active_idx'),
+                    models.Index(condition=models.Q(('payment_status', 'OVERDUE')), fields=['retailer', 'due_amount', '-created_at'], name='order_overdue_idx'),
+                    models.Index(fields=['retailer', '-created_at', '-id'], include=('order_number', 'status', 'payment_status', 'total', 'due_amount'), name='order_list_covering_idx'),
+                    models.Index(condition=models.Q(('due_amount__gt', 0), ('due_date__isnull', False)), fields=['retailer', 'vendor', 'due_date', 'id'], name='order_owing_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('total__gt', 0)), name='order_total_positive'),
+                    models.CheckConstraint(condition=models.Q(('total', django.db.models.expressions.CombinedExpression(models.F('subtotal'), '+', models.F('tax_amount')))), name='order_total_is_sum'),
+                    models.CheckConstraint(condition=models.Q(('total__lte', models.F('agreed_total'))), name='order_total_within_agreed'),
+                    models.CheckConstraint(condition=models.Q(('paid_amount__gte', 0), ('paid_amount__lte', models.F('total'))), name='order_paid_within_total'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['PLACED', 'PENDING', 'ACCEPTED', 'PACKING', 'DISPATCHED', 'OUT_FOR_DELIVERY', 'DELIVERED', 'COMPLETED', 'CANCELLED'])), name='order_status_known'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('status__in', ('DELIVERED', 'COMPLETED')), ('due_date__isnull', False), ('invoice_number__isnull', False), ('ledger_entry__isnull', False)), models.Q(models.Q(('status__in', ('DELIVERED', 'COMPLETED')), _negated=True), ('ledger_entry__isnull', True)), _connector='OR'), name='order_delivered_has_ledger_entry'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ('DELIVERED', 'COMPLETED')), ('paid_amount', 0), _connector='OR'), name='order_paid_after_delivery'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('status', 'CANCELLED'), _negated=True), models.Q(('cancel_reason', ''), _negated=True), _connector='OR'), name='order_cancel_has_reason'),
+                    models.CheckConstraint(condition=models.Q(('payment_terms', 'CASH'), models.Q(('platform_exposure__isnull', False), ('platform_limit__isnull', False)), _connector='OR'), name='order_credit_was_checked'),
+                    models.CheckConstraint(condition=models.Q(('payment_terms', 'CASH'), ('credit_approval__isnull', False), models.Q(('platform_exposure__lte', models.F('platform_limit')), models.Q(('account_limit__isnull', True), ('account_exposure__lte', models.F('account_limit')), _connector='OR')), _connector='OR'), name='order_within_credit_limit'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('payment_status', 'PAID'), ('paid_amount', models.F('total'))), models.Q(models.Q(('payment_status', 'PAID'), _negated=True), ('paid_amount__lt', models.F('total'))), _connector='OR'), name='order_paid_status_matches'),
+                    models.UniqueConstraint(condition=models.Q(('invoice_number__isnull', False)), fields=('vendor', 'invoice_number'), name='order_invoice_number_per_vendor'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -92,6 +116,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'order_items',
+                'constraints': [
+                    models.UniqueConstraint(fields=('order', 'product'), name='item_once_per_order'),
+                    models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='item_quantity_positive'),
+                    models.CheckConstraint(condition=models.Q(('unit_price__gt', 0)), name='item_price_positive'),
+                    models.CheckConstraint(condition=models.Q(('line_total', django.db.models.expressions.CombinedExpression(models.F('quantity'), '*', models.F('unit_price')))), name='item_line_total'),
+                    models.CheckConstraint(condition=models.Q(('tax_amount__gte', 0), ('tax_amount__lte', models.F('line_total'))), name='item_tax_range'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -117,6 +148,12 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'order_refusals',
+                'indexes': [
+                    models.Index(condition=models.Q(('state', 'OPEN')), fields=['-created_at'], name='refusal_open_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('state', 'OPEN'), models.Q(('decision_reason', ''), _negated=True), _connector='OR'), name='refusal_decision_has_reason'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -133,6 +170,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'order_status_logs',
+                'constraints': [
+                    models.UniqueConstraint(fields=('order', 'sequence'), name='status_log_sequence'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -152,6 +192,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'vendor_order_acceptances',
+                'indexes': [
+                    models.Index(condition=models.Q(('status', 'PENDING')), fields=['vendor', '-created_at'], name='acceptance_inbox_idx'),
+                    models.Index(condition=models.Q(('status', 'PENDING')), fields=['deadline'], name='acceptance_deadline_idx'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('order', 'vendor'), name='acceptance_never_asked_twice'),
+                    models.UniqueConstraint(condition=models.Q(('status__in', ['PENDING', 'ACCEPTED'])), fields=('order',), name='acceptance_one_open_per_order'),
+                    models.CheckConstraint(condition=models.Q(('status', 'PENDING'), ('answered_at__isnull', False), _connector='OR'), name='acceptance_answer_has_time'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -166,137 +215,5 @@ class Migration(migrations.Migration):
                 'db_table': 'invoice_counters',
                 'constraints': [models.UniqueConstraint(fields=('vendor', 'fiscal_year'), name='invoice_counter_once')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['retailer', 'status', '-created_at'], name='order_retailer_status_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['vendor', 'status', '-created_at'], name='order_vendor_status_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['status', 'payment_status', '-created_at'], name='order_statuses_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['-created_at'], name='order_created_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('status__in', ('COMPLETED', 'CANCELLED')), _negated=True), fields=['-created_at'], name='order_active_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('payment_status', 'OVERDUE')), fields=['retailer', 'due_amount', '-created_at'], name='order_overdue_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['retailer', '-created_at', '-id'], include=('order_number', 'status', 'payment_status', 'total', 'due_amount'), name='order_list_covering_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('due_amount__gt', 0), ('due_date__isnull', False)), fields=['retailer', 'vendor', 'due_date', 'id'], name='order_owing_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('total__gt', 0)), name='order_total_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('total', django.db.models.expressions.CombinedExpression(models.F('subtotal'), '+', models.F('tax_amount')))), name='order_total_is_sum'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('total__lte', models.F('agreed_total'))), name='order_total_within_agreed'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('paid_amount__gte', 0), ('paid_amount__lte', models.F('total'))), name='order_paid_within_total'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['PLACED', 'PENDING', 'ACCEPTED', 'PACKING', 'DISPATCHED', 'OUT_FOR_DELIVERY', 'DELIVERED', 'COMPLETED', 'CANCELLED'])), name='order_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ('DELIVERED', 'COMPLETED')), ('due_date__isnull', False), ('invoice_number__isnull', False), ('ledger_entry__isnull', False)), models.Q(models.Q(('status__in', ('DELIVERED', 'COMPLETED')), _negated=True), ('ledger_entry__isnull', True)), _connector='OR'), name='order_delivered_has_ledger_entry'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ('DELIVERED', 'COMPLETED')), ('paid_amount', 0), _connector='OR'), name='order_paid_after_delivery'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'CANCELLED'), _negated=True), models.Q(('cancel_reason', ''), _negated=True), _connector='OR'), name='order_cancel_has_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('payment_terms', 'CASH'), models.Q(('platform_exposure__isnull', False), ('platform_limit__isnull', False)), _connector='OR'), name='order_credit_was_checked'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('payment_terms', 'CASH'), ('credit_approval__isnull', False), models.Q(('platform_exposure__lte', models.F('platform_limit')), models.Q(('account_limit__isnull', True), ('account_exposure__lte', models.F('account_limit')), _connector='OR')), _connector='OR'), name='order_within_credit_limit'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('payment_status', 'PAID'), ('paid_amount', models.F('total'))), models.Q(models.Q(('payment_status', 'PAID'), _negated=True), ('paid_amount__lt', models.F('total'))), _connector='OR'), name='order_paid_status_matches'),
-        ),
-        migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('invoice_number__isnull', False)), fields=('vendor', 'invoice_number'), name='order_invoice_number_per_vendor'),
-        ),
-        migrations.AddConstraint(
-            model_name='orderitem',
-            constraint=models.UniqueConstraint(fields=('order', 'product'), name='item_once_per_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='orderitem',
-            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='item_quantity_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='orderitem',
-            constraint=models.CheckConstraint(condition=models.Q(('unit_price__gt', 0)), name='item_price_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='orderitem',
-            constraint=models.CheckConstraint(condition=models.Q(('line_total', django.db.models.expressions.CombinedExpression(models.F('quantity'), '*', models.F('unit_price')))), name='item_line_total'),
-        ),
-        migrations.AddConstraint(
-            model_name='orderitem',
-            constraint=models.CheckConstraint(condition=models.Q(('tax_amount__gte', 0), ('tax_amount__lte', models.F('line_total'))), name='item_tax_range'),
-        ),
-        migrations.AddIndex(
-            model_name='orderrefusal',
-            index=models.Index(condition=models.Q(('state', 'OPEN')), fields=['-created_at'], name='refusal_open_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='orderrefusal',
-            constraint=models.CheckConstraint(condition=models.Q(('state', 'OPEN'), models.Q(('decision_reason', ''), _negated=True), _connector='OR'), name='refusal_decision_has_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='orderstatuslog',
-            constraint=models.UniqueConstraint(fields=('order', 'sequence'), name='status_log_sequence'),
-        ),
-        migrations.AddIndex(
-            model_name='vendororderacceptance',
-            index=models.Index(condition=models.Q(('status', 'PENDING')), fields=['vendor', '-created_at'], name='acceptance_inbox_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='vendororderacceptance',
-            index=models.Index(condition=models.Q(('status', 'PENDING')), fields=['deadline'], name='acceptance_deadline_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendororderacceptance',
-            constraint=models.UniqueConstraint(fields=('order', 'vendor'), name='acceptance_never_asked_twice'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendororderacceptance',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['PENDING', 'ACCEPTED'])), fields=('order',), name='acceptance_one_open_per_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendororderacceptance',
-            constraint=models.CheckConstraint(condition=models.Q(('status', 'PENDING'), ('answered_at__isnull', False), _connector='OR'), name='acceptance_answer_has_time'),
         ),
     ]

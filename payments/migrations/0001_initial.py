@@ -43,6 +43,19 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'payments',
+                'indexes': [
+                    models.Index(fields=['retailer', 'payment_status', '-created_at'], name='payment_retailer_idx'),
+                    models.Index(fields=['vendor', '-created_at'], name='payment_vendor_idx'),
+                    models.Index(condition=models.Q(('amount__gt', models.F('allocated_amount')), ('payment_status', 'PROCESSED')), fields=['account', 'id'], name='payment_advance_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='payment_amount_positive'),
+                    models.CheckConstraint(condition=models.Q(('allocated_amount__gte', 0), ('allocated_amount__lte', models.F('amount'))), name='payment_allocated_within_amount'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('payment_status__in', ['PROCESSED', 'REVERSED']), _negated=True), ('ledger_entry__isnull', False), _connector='OR'), name='payment_processed_has_ledger_entry'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('payment_status', 'REVERSED'), _negated=True), models.Q(('allocated_amount', 0), ('reversed_at__isnull', False), models.Q(('reversal_reason', ''), _negated=True)), _connector='OR'), name='payment_reversed_is_whole'),
+                    models.CheckConstraint(condition=models.Q(('bounced', False), models.Q(('method', 'CHEQUE'), ('payment_status', 'REVERSED')), _connector='OR'), name='payment_only_cheques_bounce'),
+                    models.UniqueConstraint(fields=('method', 'transaction_id'), name='payment_transaction_once'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -57,6 +70,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'payment_allocations',
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='allocation_amount_positive'),
+                    models.UniqueConstraint(fields=('payment', 'order'), name='allocation_once_per_order'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -73,54 +90,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'payment_reminders',
+                'constraints': [
+                    models.UniqueConstraint(fields=('order', 'level'), name='reminder_once_per_level'),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(fields=['retailer', 'payment_status', '-created_at'], name='payment_retailer_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(fields=['vendor', '-created_at'], name='payment_vendor_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(condition=models.Q(('amount__gt', models.F('allocated_amount')), ('payment_status', 'PROCESSED')), fields=['account', 'id'], name='payment_advance_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='payment_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('allocated_amount__gte', 0), ('allocated_amount__lte', models.F('amount'))), name='payment_allocated_within_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('payment_status__in', ['PROCESSED', 'REVERSED']), _negated=True), ('ledger_entry__isnull', False), _connector='OR'), name='payment_processed_has_ledger_entry'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('payment_status', 'REVERSED'), _negated=True), models.Q(('allocated_amount', 0), ('reversed_at__isnull', False), models.Q(('reversal_reason', ''), _negated=True)), _connector='OR'), name='payment_reversed_is_whole'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('bounced', False), models.Q(('method', 'CHEQUE'), ('payment_status', 'REVERSED')), _connector='OR'), name='payment_only_cheques_bounce'),
-        ),
-        migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(fields=('method', 'transaction_id'), name='payment_transaction_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentallocation',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='allocation_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentallocation',
-            constraint=models.UniqueConstraint(fields=('payment', 'order'), name='allocation_once_per_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentreminder',
-            constraint=models.UniqueConstraint(fields=('order', 'level'), name='reminder_once_per_level'),
         ),
     ]

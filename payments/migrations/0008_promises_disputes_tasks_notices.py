@@ -31,6 +31,16 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'invoice_disputes',
+                'indexes': [
+                    models.Index(condition=models.Q(('resolved_at__isnull', True)), fields=['-id'], name='dispute_open_idx'),
+                    models.Index(condition=models.Q(('resolved_at__isnull', False)), fields=['-id'], name='dispute_resolved_idx'),
+                    models.Index(fields=['order'], name='dispute_order_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='dispute_has_reason'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('resolution', ''), ('resolved_at__isnull', True)), models.Q(('resolved_at__isnull', False), models.Q(('resolution', ''), _negated=True)), _connector='OR'), name='dispute_resolved_is_whole'),
+                    models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True)), fields=('order',), name='dispute_open_once_per_order'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -50,6 +60,17 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'payment_promises',
+                'indexes': [
+                    models.Index(fields=['state', '-id'], name='promise_state_idx'),
+                    models.Index(condition=models.Q(('order__isnull', False)), fields=['order'], name='promise_order_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='promise_amount_positive'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('state', 'OPEN')), models.Q(models.Q(('state', 'OPEN'), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='promise_closed_has_time'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', 'CANCELLED'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='promise_cancel_has_reason'),
+                    models.UniqueConstraint(condition=models.Q(('order__isnull', False), ('state', 'OPEN')), fields=('order',), name='promise_open_once_per_order'),
+                    models.UniqueConstraint(condition=models.Q(('order__isnull', True), ('state', 'OPEN')), fields=('retailer',), name='promise_open_once_per_shop'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -68,6 +89,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'collection_tasks',
+                'indexes': [
+                    models.Index(fields=['state', '-id'], name='task_state_idx'),
+                    models.Index(fields=['kind', '-id'], name='task_kind_idx'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('kind', 'PROMISE'), _negated=True), fields=('order', 'kind'), name='task_once_per_level'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('kind', 'PROMISE'), ('promise__isnull', False)), models.Q(models.Q(('kind', 'PROMISE'), _negated=True), ('order__isnull', False), ('promise__isnull', True)), _connector='OR'), name='task_is_about_something'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('done_at__isnull', True), ('state', 'OPEN')), models.Q(models.Q(('state', 'OPEN'), _negated=True), ('done_at__isnull', False), models.Q(('outcome', ''), _negated=True)), _connector='OR'), name='task_done_has_outcome'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -85,98 +115,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'reminder_notices',
+                'indexes': [
+                    models.Index(fields=['state', '-id'], name='notice_state_idx'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('retailer', 'day'), name='notice_once_a_day'),
+                    models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='notice_amount_positive'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('confirmed_at__isnull', False), ('sent_at__isnull', False), ('state', 'SENT')), models.Q(models.Q(('state', 'SENT'), _negated=True), ('sent_at__isnull', True)), _connector='OR'), name='notice_sent_was_confirmed'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('state', 'DROPPED'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='notice_drop_has_reason'),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='invoicedispute',
-            index=models.Index(condition=models.Q(('resolved_at__isnull', True)), fields=['-id'], name='dispute_open_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='invoicedispute',
-            index=models.Index(condition=models.Q(('resolved_at__isnull', False)), fields=['-id'], name='dispute_resolved_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='invoicedispute',
-            index=models.Index(fields=['order'], name='dispute_order_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoicedispute',
-            constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='dispute_has_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoicedispute',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resolution', ''), ('resolved_at__isnull', True)), models.Q(('resolved_at__isnull', False), models.Q(('resolution', ''), _negated=True)), _connector='OR'), name='dispute_resolved_is_whole'),
-        ),
-        migrations.AddConstraint(
-            model_name='invoicedispute',
-            constraint=models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True)), fields=('order',), name='dispute_open_once_per_order'),
-        ),
-        migrations.AddIndex(
-            model_name='paymentpromise',
-            index=models.Index(fields=['state', '-id'], name='promise_state_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='paymentpromise',
-            index=models.Index(condition=models.Q(('order__isnull', False)), fields=['order'], name='promise_order_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentpromise',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='promise_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentpromise',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('state', 'OPEN')), models.Q(models.Q(('state', 'OPEN'), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='promise_closed_has_time'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentpromise',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'CANCELLED'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='promise_cancel_has_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentpromise',
-            constraint=models.UniqueConstraint(condition=models.Q(('order__isnull', False), ('state', 'OPEN')), fields=('order',), name='promise_open_once_per_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='paymentpromise',
-            constraint=models.UniqueConstraint(condition=models.Q(('order__isnull', True), ('state', 'OPEN')), fields=('retailer',), name='promise_open_once_per_shop'),
-        ),
-        migrations.AddIndex(
-            model_name='collectiontask',
-            index=models.Index(fields=['state', '-id'], name='task_state_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='collectiontask',
-            index=models.Index(fields=['kind', '-id'], name='task_kind_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='collectiontask',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'PROMISE'), _negated=True), fields=('order', 'kind'), name='task_once_per_level'),
-        ),
-        migrations.AddConstraint(
-            model_name='collectiontask',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'PROMISE'), ('promise__isnull', False)), models.Q(models.Q(('kind', 'PROMISE'), _negated=True), ('order__isnull', False), ('promise__isnull', True)), _connector='OR'), name='task_is_about_something'),
-        ),
-        migrations.AddConstraint(
-            model_name='collectiontask',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('done_at__isnull', True), ('state', 'OPEN')), models.Q(models.Q(('state', 'OPEN'), _negated=True), ('done_at__isnull', False), models.Q(('outcome', ''), _negated=True)), _connector='OR'), name='task_done_has_outcome'),
-        ),
-        migrations.AddIndex(
-            model_name='remindernotice',
-            index=models.Index(fields=['state', '-id'], name='notice_state_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='remindernotice',
-            constraint=models.UniqueConstraint(fields=('retailer', 'day'), name='notice_once_a_day'),
-        ),
-        migrations.AddConstraint(
-            model_name='remindernotice',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='notice_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='remindernotice',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('confirmed_at__isnull', False), ('sent_at__isnull', False), ('state', 'SENT')), models.Q(models.Q(('state', 'SENT'), _negated=True), ('sent_at__isnull', True)), _connector='OR'), name='notice_sent_was_confirmed'),
-        ),
-        migrations.AddConstraint(
-            model_name='remindernotice',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'DROPPED'), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='notice_drop_has_reason'),
         ),
     ]

@@ -76,6 +76,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'vendors',
+                'indexes': [
+                    models.Index(models.OrderBy(models.F('rating'), descending=True), models.F('is_approved'), condition=models.Q(('deleted_at', None)), name='vendor_rating_idx'),
+                    django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Upper('business_name'), name='gin_trgm_ops'), name='vendor_business_name_trgm_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('rating__range', (0, 5))), name='vendor_rating_range'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('is_blocked', True), _negated=True), models.Q(('blocked_reason', ''), _negated=True), _connector='OR'), name='vendor_block_has_reason'),
+                    models.CheckConstraint(condition=models.Q(('pan_number', ''), ('pan_number__regex', '^[0-9]{9}$'), _connector='OR'), name='vendor_pan_digits'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -94,50 +103,16 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'vendor_products',
+                'indexes': [
+                    models.Index(condition=models.Q(('deleted_at', None)), fields=['product', 'is_available', 'vendor_price'], name='offer_product_price_idx'),
+                    models.Index(condition=models.Q(('deleted_at', None)), fields=['vendor', 'is_available'], include=('product', 'vendor_price', 'stock'), name='offer_vendor_catalogue_idx'),
+                    models.Index(condition=models.Q(('deleted_at', None), ('is_available', True)), fields=['vendor_price'], name='offer_price_idx'),
+                ],
+                'constraints': [
+                    models.UniqueConstraint(fields=('vendor', 'product'), name='offer_once_per_vendor_product'),
+                    models.CheckConstraint(condition=models.Q(('vendor_price__gt', 0)), name='offer_price_positive'),
+                    models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('stock'))), name='offer_reserved_within_stock'),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name='vendor',
-            index=models.Index(models.OrderBy(models.F('rating'), descending=True), models.F('is_approved'), condition=models.Q(('deleted_at', None)), name='vendor_rating_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendor',
-            constraint=models.CheckConstraint(condition=models.Q(('rating__range', (0, 5))), name='vendor_rating_range'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendor',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('is_blocked', True), _negated=True), models.Q(('blocked_reason', ''), _negated=True), _connector='OR'), name='vendor_block_has_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendor',
-            constraint=models.CheckConstraint(condition=models.Q(('pan_number', ''), ('pan_number__regex', '^[0-9]{9}$'), _connector='OR'), name='vendor_pan_digits'),
-        ),
-        migrations.AddIndex(
-            model_name='vendorproduct',
-            index=models.Index(condition=models.Q(('deleted_at', None)), fields=['product', 'is_available', 'vendor_price'], name='offer_product_price_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='vendorproduct',
-            index=models.Index(condition=models.Q(('deleted_at', None)), fields=['vendor', 'is_available'], include=('product', 'vendor_price', 'stock'), name='offer_vendor_catalogue_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='vendorproduct',
-            index=models.Index(condition=models.Q(('deleted_at', None), ('is_available', True)), fields=['vendor_price'], name='offer_price_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendorproduct',
-            constraint=models.UniqueConstraint(fields=('vendor', 'product'), name='offer_once_per_vendor_product'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendorproduct',
-            constraint=models.CheckConstraint(condition=models.Q(('vendor_price__gt', 0)), name='offer_price_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='vendorproduct',
-            constraint=models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('reserved__lte', models.F('stock'))), name='offer_reserved_within_stock'),
-        ),
-        migrations.AddIndex(
-            model_name='vendor',
-            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Upper('business_name'), name='gin_trgm_ops'), name='vendor_business_name_trgm_idx'),
         ),
     ]

@@ -31,6 +31,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'whatsapp_conversations',
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('phone__isnull', False), ('provider_user_id__isnull', False), _connector='OR'), name='conversation_has_a_person'),
+                    models.CheckConstraint(condition=models.Q(('draft__isnull', True), ('draft_expires_at__isnull', False), _connector='OR'), name='conversation_draft_expires'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -59,6 +63,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'whatsapp_messages',
+                'indexes': [
+                    models.Index(fields=['from_number', '-created_at'], name='message_from_idx'),
+                    models.Index(fields=['is_processed', '-created_at'], name='message_processed_idx'),
+                    models.Index(condition=models.Q(('is_processed', False)), fields=['created_at'], name='message_unprocessed_idx'),
+                ],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(models.Q(('direction', 'IN'), ('key__isnull', True), ('provider_message_id__isnull', False), ('status__in', ('received', 'ignored'))), models.Q(('conversation__isnull', False), ('direction', 'OUT'), ('key__isnull', False), ('status__in', ('queued', 'sending', 'unknown', 'accepted', 'sent', 'failed', 'delivered', 'read'))), _connector='OR'), name='message_direction_shape'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -76,29 +88,5 @@ class Migration(migrations.Migration):
                 'db_table': 'whatsapp_webhooks',
                 'indexes': [models.Index(condition=models.Q(('processed_at__isnull', True)), fields=['created_at'], name='webhook_unread_idx')],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='whatsappconversation',
-            constraint=models.CheckConstraint(condition=models.Q(('phone__isnull', False), ('provider_user_id__isnull', False), _connector='OR'), name='conversation_has_a_person'),
-        ),
-        migrations.AddConstraint(
-            model_name='whatsappconversation',
-            constraint=models.CheckConstraint(condition=models.Q(('draft__isnull', True), ('draft_expires_at__isnull', False), _connector='OR'), name='conversation_draft_expires'),
-        ),
-        migrations.AddIndex(
-            model_name='whatsappmessage',
-            index=models.Index(fields=['from_number', '-created_at'], name='message_from_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='whatsappmessage',
-            index=models.Index(fields=['is_processed', '-created_at'], name='message_processed_idx'),
-        ),
-        migrations.AddIndex(
-            model_name='whatsappmessage',
-            index=models.Index(condition=models.Q(('is_processed', False)), fields=['created_at'], name='message_unprocessed_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='whatsappmessage',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('direction', 'IN'), ('key__isnull', True), ('provider_message_id__isnull', False), ('status__in', ('received', 'ignored'))), models.Q(('conversation__isnull', False), ('direction', 'OUT'), ('key__isnull', False), ('status__in', ('queued', 'sending', 'unknown', 'accepted', 'sent', 'failed', 'delivered', 'read'))), _connector='OR'), name='message_direction_shape'),
         ),
     ]
