@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def make_home(home: Path, account: Account | None) -> None:
         raise SetupError(f"{home} belongs to somebody else: remove it and try again")
     home.chmod(0o700)
     give(home, account)
+
+
+def is_ours(home: Path) -> bool:
+    """Whether there is such a servers' directory, and it belongs to us or to who runs our servers."""
+    try:
+        found = home.lstat()
+    except FileNotFoundError:
+        return False
+    owners = {os.geteuid(), *(account.uid for account in _known())}
+    return stat.S_ISDIR(found.st_mode) and found.st_uid in owners
 
 
 def give(path: Path, account: Account | None) -> None:

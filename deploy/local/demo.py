@@ -13,8 +13,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from deploy.local import environment, postgres, redis_server
+from deploy.local.accounts import is_ours
 from deploy.local.checks import MANAGE
-from deploy.local.environment import PYTHON
+from deploy.local.environment import PYTHON, SITE_KEY
 from deploy.local.files import Layout, SetupError, locked, read, say, tail, write_private
 from deploy.local.pieces import PIECES, WEB, code_digest
 from deploy.local.processes import Daemon, is_alive, recall, record, run
@@ -39,6 +40,8 @@ def up(layout: Layout, *, port: int, fresh: bool) -> None:
         record(_ourselves(layout).pid_file, os.getpid())
         if fresh:
             start_over(layout, os.environ)
+        elif is_left_behind(layout):
+            forget(layout)
         _refuse_taken_port(layout, port)
         try:
             services = _serve(layout, port)
@@ -111,6 +114,20 @@ def start_over(layout: Layout, environ: Mapping[str, str]) -> None:
     else:
         redis_server.delete(layout.servers)
     layout.logins.unlink(missing_ok=True)
+
+
+def is_left_behind(layout: Layout) -> bool:
+    """Whether the private servers, outside the checkout, are older than it: it has not made its secrets yet."""
+    inside = layout.servers.is_relative_to(layout.var)
+    return not inside and not (layout.var / SITE_KEY).exists() and is_ours(layout.servers)
+
+
+def forget(layout: Layout) -> None:
+    """End and delete the private servers that a deleted checkout left; nobody knows their logins."""
+    say(f"deleting what the demo of a deleted checkout left in {layout.servers}")
+    _stop(layout)
+    postgres.delete(layout.servers)
+    redis_server.delete(layout.servers)
 
 
 def empty_database(url: str) -> None:

@@ -11,6 +11,7 @@ from deploy.local.files import Layout, read, write_private
 from deploy.local.services import Services
 
 PYTHON = sys.executable
+SITE_KEY = "secret_key"  # the file of the site's secret, which the first demo of a checkout makes
 
 
 def _path() -> str:
@@ -39,7 +40,7 @@ def demo(layout: Layout, services: Services) -> dict[str, str]:
     """Return the demo's settings; its secrets are made once and kept."""
     return {
         "WHATSAPP_APP_SECRETS": _kept_secret(layout, "whatsapp_secret"),
-        **settings(services, secret_key=_kept_secret(layout, "secret_key"), log_dir=layout.logs),
+        **settings(services, secret_key=_kept_secret(layout, SITE_KEY), log_dir=layout.logs),
     }
 
 

@@ -3,12 +3,13 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from deploy.local import demo
+from deploy.local import demo, environment
 from deploy.local.files import LAYOUT, Layout, SetupError, write_private
 from deploy.local.pieces import Piece, code_digest
 from deploy.local.services import Services
@@ -101,6 +102,44 @@ def test_fresh_says_what_it_drops_and_drops_it(
         row = connection.execute("SELECT to_regclass('public.stale')").fetchone()
         assert row == (None,)
         connection.execute("CREATE TABLE public.stale ()")
+
+
+@dataclass(frozen=True)
+class Outside(Layout):
+    """A checkout with its servers outside, as root has them."""
+
+    @property
+    def servers(self) -> Path:
+        return self.checkout.with_name("servers")
+
+
+def test_what_a_deleted_checkout_left_is_deleted_and_what_this_one_made_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = Outside(tmp_path / "checkout")
+    assert not demo.is_left_behind(layout)
+    (layout.servers / "pg15").mkdir(parents=True)
+    (layout.servers / "dump.rdb").write_text("")
+    assert demo.is_left_behind(layout)
+
+    demo.forget(layout)
+
+    assert list(layout.servers.iterdir()) == []
+    assert f"a deleted checkout left in {layout.servers}" in capsys.readouterr().err
+    environment.demo(layout, Services("postgresql:///", "redis://"))
+    assert not demo.is_left_behind(layout)
+
+
+def test_what_others_made_is_not_ours_to_delete(tmp_path: Path) -> None:
+    layout = Outside(tmp_path / "checkout")
+    layout.servers.symlink_to(tmp_path)
+    assert not demo.is_left_behind(layout)
+
+    if not os.geteuid():
+        layout.servers.unlink()
+        layout.servers.mkdir()
+        os.chown(layout.servers, 4242, -1)
+        assert not demo.is_left_behind(layout)
 
 
 def test_private_files_are_their_owners_only(tmp_path: Path) -> None:
