@@ -142,7 +142,7 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
-    """Copy the test database from one that `make test` has migrated, which takes ten seconds each time."""
+    """Copy the test database from one that `make test` has migrated: each migration takes seconds."""
     if template := os.environ.get("TEST_DATABASE_TEMPLATE"):
         connections["default"].settings_dict["TEST"]["TEMPLATE"] = template
 

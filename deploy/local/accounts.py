@@ -51,8 +51,7 @@ def make_home(home: Path, account: Account | None) -> None:
     """Make the servers' directory, theirs alone; refuse one that somebody else made."""
     home.parent.mkdir(parents=True, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)
-    owner = account.uid if account else os.geteuid()
-    if home.is_symlink() or home.stat().st_uid not in {owner, os.geteuid()}:
+    if not is_ours(home):
         raise SetupError(f"{home} belongs to somebody else: remove it and try again")
     home.chmod(0o700)
     give(home, account)
@@ -64,7 +63,7 @@ def is_ours(home: Path) -> bool:
         found = home.lstat()
     except FileNotFoundError:
         return False
-    owners = {os.geteuid(), *(account.uid for account in _known())}
+    owners = {os.geteuid()} if os.geteuid() else {0, *(account.uid for account in _known())}
     return stat.S_ISDIR(found.st_mode) and found.st_uid in owners
 
 

@@ -41,7 +41,8 @@ def up(layout: Layout, *, port: int, fresh: bool) -> None:
         if fresh:
             start_over(layout, os.environ)
         elif is_left_behind(layout):
-            forget(layout)
+            say(f"deleting what the demo of a deleted checkout left in {layout.servers}")
+            start_over(layout, {})
         _refuse_taken_port(layout, port)
         try:
             services = _serve(layout, port)
@@ -117,17 +118,12 @@ def start_over(layout: Layout, environ: Mapping[str, str]) -> None:
 
 
 def is_left_behind(layout: Layout) -> bool:
-    """Whether the private servers, outside the checkout, are older than it: it has not made its secrets yet."""
+    """Whether the private servers, outside the checkout, are older than it: it has not made its secrets yet.
+
+    Then nobody knows the logins of their trade.
+    """
     inside = layout.servers.is_relative_to(layout.var)
     return not inside and not (layout.var / SITE_KEY).exists() and is_ours(layout.servers)
-
-
-def forget(layout: Layout) -> None:
-    """End and delete the private servers that a deleted checkout left; nobody knows their logins."""
-    say(f"deleting what the demo of a deleted checkout left in {layout.servers}")
-    _stop(layout)
-    postgres.delete(layout.servers)
-    redis_server.delete(layout.servers)
 
 
 def empty_database(url: str) -> None:

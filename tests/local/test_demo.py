@@ -122,7 +122,8 @@ def test_what_a_deleted_checkout_left_is_deleted_and_what_this_one_made_is_not(
     (layout.servers / "dump.rdb").write_text("")
     assert demo.is_left_behind(layout)
 
-    demo.forget(layout)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SetupError, match="taken"):
+        demo.up(layout, port=taken.getsockname()[1], fresh=False)
 
     assert list(layout.servers.iterdir()) == []
     assert f"a deleted checkout left in {layout.servers}" in capsys.readouterr().err
