@@ -131,6 +131,18 @@ def test_what_a_deleted_checkout_left_is_deleted_and_what_this_one_made_is_not(
     assert not demo.is_left_behind(layout)
 
 
+def test_servers_inside_a_checkout_are_never_left_behind(tmp_path: Path) -> None:
+    class Inside(Layout):
+        @property
+        def servers(self) -> Path:
+            return self.var / "servers"
+
+    layout = Inside(tmp_path)
+    layout.servers.mkdir(parents=True)
+
+    assert not demo.is_left_behind(layout)
+
+
 def test_what_others_made_is_not_ours_to_delete(tmp_path: Path) -> None:
     layout = Outside(tmp_path / "checkout")
     layout.servers.symlink_to(tmp_path)
