@@ -35,10 +35,7 @@ CHECKS: dict[str, Sequence[str]] = {
 
 _CORES = os.cpu_count() or 1
 MOST = ("-n", str(min(_CORES + 1, 4)), "--dist", "worksteal", "-m", "not processes or patient")
-REST = (
-    *("-n", str(min(_CORES + 1, 3)), "--dist", "loadfile", "--no-loadscope-reorder"),
-    *("-m", "processes and not patient"),
-)
+REST = ("-n", str(min(_CORES + 1, 3)), "--dist", "worksteal", "-m", "processes and not patient")
 
 
 def _ensure_browser() -> None:
@@ -51,8 +48,8 @@ def test(layout: Layout) -> int:
     """Run the tests with ARGS, or all of them, and return pytest's exit code.
 
     All of them are run by one process more than there are cores, since some wait, but for those that start
-    processes of their own and look at the clock, as patient ones do not. These come afterwards, three files
-    at once: they mostly wait. On a server of ours the database is migrated once and copied for each process.
+    processes of their own and look at the clock, as patient ones do not. These come afterwards, three at
+    once: they mostly wait. On a server of ours the database is migrated once and copied for each process.
     """
     _ensure_browser()
     redis_server.find_or_install()  # tests start servers of their own, even beside a REDIS_URL

@@ -70,6 +70,11 @@ def indexes(*, limit: int = 1000) -> list[IndexUse]:
     return _indexes(IndexUse, "true", limit)
 
 
+def notable(*, limit: int = 1000) -> list[IndexUse]:
+    """Return those that are broken, and those that nothing keeps but being used. Raises Unavailable."""
+    return _indexes(IndexUse, "kept_because IS NULL OR NOT is_valid", limit)
+
+
 def unused(*, limit: int = 200) -> list[DefinedIndex]:
     """Return indexes without a scan that may be dropped, however long was counted. Raises Unavailable."""
     return _indexes(DefinedIndex, "index_scans = 0 AND kept_because IS NULL AND is_valid", limit)

@@ -4,30 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.utils import timezone
+
 from monitoring.database import indexes
 from monitoring.database.indexes import IndexUse
-from monitoring.history.reading import added, fetch
+from monitoring.history import rests
+from monitoring.history.reading import fetch
 
 UNUSED_FOR = timedelta(days=14)
 MOST = 10_000  # indexes that are looked at
-LONGEST_GAP = timedelta(
-    days=1
-)  # between samples of an index, or nobody knows whether it was used and reset
-
-IDLE = f"""
-WITH scanned AS (
-    SELECT indexrelid, sampled_at, scans, {added("scans", over="w")} AS more,
-        sampled_at - lag(sampled_at) OVER w AS gap
-    FROM index_samples
-    WHERE sampled_at > %(since)s::timestamptz - %(gap)s
-    WINDOW w AS (PARTITION BY indexrelid ORDER BY sampled_at)
-)
-SELECT indexrelid::text, min(sampled_at), max(sampled_at), count(*)
-FROM scanned GROUP BY indexrelid
-HAVING coalesce(sum(more), 0) = 0 AND min(sampled_at) <= %(since)s
-    AND coalesce(max(gap), %(gap)s) <= %(gap)s
-    AND max(sampled_at) > statement_timestamp() - %(gap)s
-"""
 
 
 @dataclass(frozen=True)
@@ -45,25 +30,23 @@ class UnusedIndex:
 
 
 def unused(since: datetime, among: Sequence[IndexUse] | None = None) -> list[UnusedIndex]:
-    """Return the indexes that were never scanned since then, the largest first. Two or three statements.
+    """Return the indexes that were never scanned since then, the largest first. One statement or two.
 
-    Only those whose samples reach back to `since` without a gap of a day; never a unique one, one that
+    Only those whose samples reach back to `since` without a gap of a day (rests.py); never a unique one, one that
     backs a constraint or the replica identity, or the only one of a foreign key. `since` should be
     UNUSED_FOR ago; nearer, ValueError is raised: monthly reports have indexes too. `among` are those that
     there are, for a caller who has read them.
     """
-    [(near,)] = fetch(
-        "SELECT %(since)s > statement_timestamp() - %(least)s", since=since, least=UNUSED_FOR
-    )
-    if near:
+    if since > timezone.now() - UNUSED_FOR:
         raise ValueError("an index is unused only after 14 days of samples")
-    idle = {oid: seen for oid, *seen in fetch(IDLE, since=since, gap=LONGEST_GAP)}
+    rows = fetch(rests.RESTING, since=since, gap=rests.LONGEST_GAP)
+    idle = {oid: seen for oid, *seen in rows}
     found = [
         UnusedIndex(
             *(each.table, each.index, each.index_size, each.writes_paid, each.key_columns),
             *idle[each.id],
         )
-        for each in (indexes.indexes(limit=MOST) if among is None else among)
+        for each in (indexes.notable(limit=MOST) if among is None else among)
         if each.id in idle and each.kept_because is None and each.is_valid
     ]
     return sorted(found, key=lambda each: (-each.bytes, each.index))

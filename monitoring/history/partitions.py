@@ -12,6 +12,7 @@ from django.db import OperationalError, transaction
 
 from khaacho import sql
 from khaacho.transactions import bounded_waits
+from monitoring.history import rests
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ def keep() -> None:
     oldest = _now() - KEPT
     sql.execute("DELETE FROM samples WHERE sampled_at < %s", [oldest])
     sql.execute("DELETE FROM statement_sums WHERE until < %s", [oldest])
+    sql.execute(rests.FORGET, [oldest])
     sql.execute("DELETE FROM statement_texts WHERE last_seen < %s", [oldest])
 
 

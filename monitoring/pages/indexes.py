@@ -1,6 +1,6 @@
 """Which indexes are used, which are not, and which are there twice or broken."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,15 +66,25 @@ def _every() -> list[IndexUse]:
     return indexes.indexes(limit=index_history.MOST)
 
 
-def invalid() -> list[IndexUse]:
+def notable() -> list[IndexUse]:
+    """Return the indexes that are broken, or that nothing keeps but being used; one statement, read once."""
+    return once(_notable)
+
+
+def _notable() -> list[IndexUse]:
+    return indexes.notable(limit=index_history.MOST)
+
+
+def invalid(among: Sequence[IndexUse]) -> list[IndexUse]:
     """Return those whose build failed, or is going on."""
-    return [each for each in every() if not each.is_valid]
+    return [each for each in among if not each.is_valid]
 
 
-def unused() -> list[Unused]:
+def unused(among: Sequence[IndexUse]) -> list[Unused]:
     """Return the indexes that nothing scanned for 14 days, by our samples or PostgreSQL's count, the largest first.
 
-    Those of partitions are left out: they come and go with their parent's. Three statements and `every`.
+    `among` are `every` or the `notable` ones. Those of partitions are left out: they come and go with their
+    parent's. Two statements.
     """
     attached = {name for (name,) in access.fetch(_ATTACHED)}
     long_ago = timezone.now() - index_history.UNUSED_FOR - CLOCKS
@@ -83,7 +93,7 @@ def unused() -> list[Unused]:
             *(each.schema, each.table, each.index, each.index_size, each.writes_paid),
             *(each.key_columns, each.counted_since, 0),
         )
-        for each in every()
+        for each in among
         if each.drop_candidate
     ]
     sampled = [
@@ -91,14 +101,14 @@ def unused() -> list[Unused]:
             *("public", each.table, each.index, each.bytes, each.writes_paid),
             *(each.key_columns, each.since, each.samples),
         )
-        for each in index_history.unused(long_ago, every())
+        for each in index_history.unused(long_ago, among)
     ]
     found = {each.index: each for each in [*counted, *sampled] if each.index not in attached}
     return sorted(found.values(), key=lambda each: (-each.size, each.index))
 
 
 def _unused(window: Window) -> Mapping[str, Any]:
-    found = unused()
+    found = unused(every())
     since = min((each.counted_since for each in every()), default=None)
     long_ago = timezone.now() - index_history.UNUSED_FOR
     return {
@@ -120,7 +130,9 @@ def _twice(window: Window) -> Mapping[str, Any]:
 
 def _invalid(window: Window) -> Mapping[str, Any]:
     return {
-        "found": [(each, remedies.rebuild_index(each.schema, each.index)) for each in invalid()]
+        "found": [
+            (each, remedies.rebuild_index(each.schema, each.index)) for each in invalid(every())
+        ]
     }
 
 

@@ -182,8 +182,9 @@ def _bloat(window: Window) -> Mapping[str, Any]:
 
 
 def _indexes(window: Window) -> Mapping[str, Any]:
-    unused = len(indexes.unused())
-    invalid = len(indexes.invalid())
+    notable = indexes.notable()
+    unused = len(indexes.unused(notable))
+    invalid = len(indexes.invalid(notable))
     (twice,) = _one("SELECT count(DISTINCT redundant_index) FROM monitor.duplicate_indexes")
     found = unused + invalid + twice
     said = (

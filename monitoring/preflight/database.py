@@ -61,7 +61,7 @@ def _mended(finding: indexes.Finding) -> str:
 
 def indexes_used() -> Iterator[Fault]:
     """Yield those that nothing scanned for 14 days; before that none is called unused."""
-    for index in used.unused():
+    for index in used.unused(used.notable()):
         yield Fault(f"{index.table}.{index.index} was not scanned in 14 days.", index.fix)
 
 

@@ -28,7 +28,7 @@ from monitoring.preflight import Fault
 from orders.models import FiscalYear
 from tests import months as shape
 from tests.factories import make_retailer, make_vendor
-from tests.monitoring.history.sampling import DAY, HOUR, make_index, now
+from tests.monitoring.history.sampling import DAY, HOUR, follow_indexes, make_index, now
 from tests.processes import ROOT, environment, process, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
@@ -178,6 +178,7 @@ def test_an_index_is_not_used():
         partitions.make(at - 16 * DAY, at)
         for half in range(31):
             make_index(at - (31 - half) * 12 * HOUR + HOUR, "shelf_a", 0)
+        follow_indexes()
         fault = the_fault("unused-indexes")
         paste(fault.remedy)
         assert faults("unused-indexes") == []

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from django.db import connection
 
 from khaacho import sql
 from monitoring.advice import advisor, statements
@@ -18,7 +17,7 @@ WORK = {
     "join": "SELECT s.id, s.total AS of_one FROM bazaar.customers c JOIN bazaar.sales s ON s.customer_id = c.id"
     " WHERE c.name = 'c17'",
     "sort": "SELECT * FROM bazaar.sales ORDER BY placed_at DESC LIMIT 10",
-    "update": "UPDATE bazaar.sales SET note = 'seen' WHERE customer_id = 99 AND total = 3",
+    "update": "UPDATE bazaar.sales SET note = 'seen' WHERE customer_id = 99",
     "partial": "SELECT id, note FROM bazaar.sales WHERE deleted_at IS NULL AND total = 500",
 }
 
@@ -71,11 +70,8 @@ def test_cuts_the_measured_time_by_four_fifths_and_then_proposes_nothing(bazaar)
     advice = advisor.advise()
     assert time.monotonic() - begun < 5
     assert (advice.is_verified, advice.is_complete) == (True, True)
-    # PostgreSQL 18 may skip over customers to a total: then the longer index helps one more statement.
-    leading = ["(customer_id)"] + ["(customer_id, total)"] * (connection.pg_version >= 180_000)
-    begun_with = tuple(f"bazaar.sales {index}" for index in leading)
     proposed = sorted(definitions(advice))
-    assert any(text.startswith(begun_with) for text in proposed), (proposed, before)
+    assert "bazaar.sales (customer_id)" in proposed, (proposed, before)
     assert any("WHERE deleted_at IS NULL" in text for text in proposed), (proposed, before)
     assert {helped.statement.queryid for s in advice.suggestions for helped in s.helped}
     for suggestion in advice.suggestions:

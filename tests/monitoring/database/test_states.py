@@ -194,7 +194,7 @@ def test_every_table_and_index_locked(server: Server, session, database):
         holder.autocommit = False
         relations = holder.execute(
             "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
-            " AND relnamespace IN ('public'::regnamespace, 'months'::regnamespace)"
+            " AND relnamespace IN ('public'::regnamespace, 'months'::regnamespace, 'monitor'::regnamespace)"
         ).fetchall()
         holder.execute(
             f"LOCK TABLE {', '.join(name for (name,) in relations)} IN ACCESS EXCLUSIVE MODE"

@@ -9,7 +9,7 @@ from itertools import count
 from django.db import connection
 
 from khaacho import sql
-from monitoring.history import sampling
+from monitoring.history import rests, sampling
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _slots = count(1)
@@ -141,6 +141,13 @@ def make_table(at, relation, relid, *, bytes=0, total=0, seq_scan=0, seq_tup_rea
         "INSERT INTO table_samples VALUES (%s, %s, %s, %s, %s, 5, 0, %s, %s, %s, 0, 0, 0, 0, 0, 0, 0)",
         [at, relid, relation, bytes, total, seq_scan, seq_tup_read, idx_scan],
     )
+
+
+def follow_indexes():
+    """Follow the samples of indexes one after the other, as each real one is when it is taken."""
+    sql.execute("DELETE FROM index_rests")
+    for (at,) in sql.fetch("SELECT DISTINCT sampled_at FROM index_samples ORDER BY 1"):
+        sql.execute(rests.ADD, {"at": at})
 
 
 def make_index(at, index, scans):

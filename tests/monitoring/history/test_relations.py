@@ -1,5 +1,7 @@
 """Growth, unused indexes and sequential reading, over made samples of real and made relations."""
 
+from importlib import import_module
+
 import pytest
 
 from khaacho import sql
@@ -7,6 +9,7 @@ from monitoring.history import indexes, partitions, space, tables
 from tests.monitoring.history.sampling import (
     DAY,
     HOUR,
+    follow_indexes,
     make_database,
     make_index,
     make_table,
@@ -94,13 +97,15 @@ def candidates(moment):
 
 
 def unused(since):
+    follow_indexes()
     return {each.index for each in indexes.unused(since)}
 
 
 def test_unused_are_those_without_another_task(candidates):
     assert unused(candidates) == {"shelf_a", "shelf_c"}
     [first, _] = indexes.unused(candidates)
-    assert (first.table, first.samples >= 28) == ("shelf", True)
+    assert (first.table, first.samples) == ("shelf", 31)
+    assert (first.since, first.until) == (candidates - DAY, candidates + 14 * DAY)
 
 
 def test_the_second_index_of_a_foreign_key_may_be_unused(candidates):
@@ -142,6 +147,49 @@ def test_an_index_that_was_not_watched_for_days_is_not_unused(candidates):
         " statement_timestamp() - interval '9 days' AND statement_timestamp() - interval '7 days'"
     )
     assert unused(candidates) == {"shelf_c"}
+
+
+def test_an_index_that_the_last_samples_do_not_have_is_not_unused(candidates):
+    sql.execute(
+        "DELETE FROM index_samples WHERE sampled_at > statement_timestamp() - interval '25 hours'"
+    )
+    assert unused(candidates) == set()
+
+
+def test_rests_are_forgotten_with_the_samples(candidates):
+    follow_indexes()
+    sql.execute(
+        "UPDATE index_rests SET until = until - interval '31 days' WHERE indexrelid = 'shelf_a'::regclass"
+    )
+    before = sql.fetch("SELECT count(*) FROM index_rests")[0][0]
+    partitions.keep()
+    assert sql.fetch("SELECT count(*) FROM index_rests") == [(before - 1,)]
+
+
+def test_the_migration_finds_the_same_in_samples_that_are_there(candidates):
+    """With scans, gaps, and resets to nothing and to something."""
+    for index, scans, age in (
+        ("shelf_a", 41, 9),
+        ("shelf_a", 0, 5),
+        ("shelf_c", 3, 4),
+        ("shelf_c_once", 0, 7),
+        ("shelf_owner_idx", 50, 2),
+    ):
+        sql.execute(
+            "UPDATE index_samples SET scans = %s WHERE indexrelid = %s::regclass"
+            " AND sampled_at > statement_timestamp() - %s * interval '1 day'",
+            [scans, index, age],
+        )
+    sql.execute(
+        "DELETE FROM index_samples WHERE indexrelid = 'shelf_pkey'::regclass AND sampled_at BETWEEN"
+        " statement_timestamp() - interval '9 days' AND statement_timestamp() - interval '7 days'"
+    )
+    follow_indexes()
+    found = sql.fetch("TABLE index_rests ORDER BY indexrelid")
+    assert len({since for _, since, *_ in found}) == 5
+    sql.execute("DELETE FROM index_rests")
+    sql.execute(import_module("monitoring.migrations.0022_index_rests").FILL)
+    assert sql.fetch("TABLE index_rests ORDER BY indexrelid") == found
 
 
 def test_unused_asks_for_fourteen_days(moment):

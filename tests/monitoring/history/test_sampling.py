@@ -300,6 +300,21 @@ def test_relations_are_sampled_once_an_hour():
         "  WHERE c.relname = 'orders_pkey')"
     )
     assert (tables, indexes) == (2, 2)
+    rest = "SELECT samples FROM index_rests WHERE indexrelid = 'order_refusals_pkey'::regclass"
+    assert sql.fetch(rest) == [(2,)]
+
+
+def test_counters_are_not_compared_each_with_each_where_the_planner_takes_them_for_few():
+    take()
+    sql.execute("DELETE FROM statement_counters")
+    sql.execute("ANALYZE statement_counters")
+    for settled in (True, False):
+        with transaction.atomic():
+            if settled:
+                sql.fetch_one(sampling.ALONE, [1])
+            lines = sql.fetch(f"EXPLAIN {sampling.STATEMENTS}", {"at": now()})
+        plan = "\n".join(line for (line,) in lines)
+        assert ("Nested Loop Anti Join" in plan) == (not settled), plan
 
 
 def test_sizes_are_those_of_the_table_with_all_that_belongs_to_it():

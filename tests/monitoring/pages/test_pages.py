@@ -13,7 +13,7 @@ from monitoring.pages import framework, query, remedies, statement_rows
 from monitoring.pages.framework import Panel, Window
 from monitoring.templatetags import quantities
 from tests.admin.conftest import signed_in
-from tests.monitoring.history.sampling import DAY, HOUR, make_index, now
+from tests.monitoring.history.sampling import DAY, HOUR, follow_indexes, make_index, now
 from tests.monitoring.pages.reading import MENU, body, panels, troubles, url, words
 
 FIGURES = {
@@ -204,6 +204,7 @@ def test_an_index_is_unused_after_14_days_of_samples(keeper, probe):
     for half_days in range(31):
         for index in ("probe_note", "probe_pkey", of_partition):
             make_index(at - (31 - half_days) * 12 * HOUR + HOUR, index, 0)
+    follow_indexes()
     found = panels(body(keeper, url("indexes")))["unused"]
     assert "DROP INDEX CONCURRENTLY IF EXISTS public.probe_note;" in found
     assert "probe_pkey" not in found
