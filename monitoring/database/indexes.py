@@ -11,6 +11,8 @@ from monitoring.database import access
 class IndexUse:
     """One index. `kept_because` says what it is for beside searching, and forbids to propose dropping it.
 
+    One that `is_attached` is a partition's, and comes and goes with its parent's.
+
     `drop_candidate`: not scanned in 14 days of the server's own counting, and nothing forbids it.
     """
 
@@ -35,6 +37,7 @@ class IndexUse:
     writes_paid: int
     counted_since: datetime
     is_locked: bool
+    is_attached: bool
 
     @property
     def is_idle(self) -> bool:
@@ -71,8 +74,8 @@ def indexes(*, limit: int = 1000) -> list[IndexUse]:
 
 
 def notable(*, limit: int = 1000) -> list[IndexUse]:
-    """Return those that are broken, and those that nothing keeps but being used. Raises Unavailable."""
-    return _indexes(IndexUse, "kept_because IS NULL OR NOT is_valid", limit)
+    """Return those that are broken, and those that might be dropped were they not used. Raises Unavailable."""
+    return _indexes(IndexUse, "NOT is_valid OR kept_because IS NULL AND NOT is_attached", limit)
 
 
 def unused(*, limit: int = 200) -> list[DefinedIndex]:

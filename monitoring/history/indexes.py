@@ -32,21 +32,27 @@ class UnusedIndex:
 def unused(since: datetime, among: Sequence[IndexUse] | None = None) -> list[UnusedIndex]:
     """Return the indexes that were never scanned since then, the largest first. One statement or two.
 
-    Only those whose samples reach back to `since` without a gap of a day (rests.py); never a unique one, one that
-    backs a constraint or the replica identity, or the only one of a foreign key. `since` should be
-    UNUSED_FOR ago; nearer, ValueError is raised: monthly reports have indexes too. `among` are those that
-    there are, for a caller who has read them.
+    Only those whose samples reach back to `since` without a gap of a day (rests.py); never a unique one, one
+    that backs a constraint or the replica identity, the only one of a foreign key, or one of a partition.
+    `since` should be UNUSED_FOR ago; nearer, ValueError is raised: monthly reports have indexes too. `among`
+    are those that there are, for a caller who has read them.
     """
     if since > timezone.now() - UNUSED_FOR:
         raise ValueError("an index is unused only after 14 days of samples")
-    rows = fetch(rests.RESTING, since=since, gap=rests.LONGEST_GAP)
+    free = [
+        each
+        for each in (indexes.notable(limit=MOST) if among is None else among)
+        if each.kept_because is None and each.is_valid and not each.is_attached
+    ]
+    oids = [int(each.id) for each in free]
+    rows = fetch(rests.RESTING, since=since, gap=rests.LONGEST_GAP, among=oids)
     idle = {oid: seen for oid, *seen in rows}
     found = [
         UnusedIndex(
             *(each.table, each.index, each.index_size, each.writes_paid, each.key_columns),
             *idle[each.id],
         )
-        for each in (indexes.notable(limit=MOST) if among is None else among)
-        if each.id in idle and each.kept_because is None and each.is_valid
+        for each in free
+        if each.id in idle
     ]
     return sorted(found, key=lambda each: (-each.bytes, each.index))

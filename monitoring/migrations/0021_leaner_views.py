@@ -1,9 +1,10 @@
-"""The same views of indexes and tables, row for row, with less work: only what is asked for is measured.
+"""The same views of indexes, tables and statements, row for row, with less work: only what is asked for is measured.
 
 A size is the answer of a function that is called for the rows and columns that somebody selects, where it was
 read of every relation before. Indexes are compared with those alone that begin with the same column, foreign
 keys with indexes that begin with one of theirs, and the planner's statistics are read of those tables alone
-that get an estimate. The rules are those of 0005, and so are its promises about locks.
+that get an estimate. An index of a partition is known by `is_attached`. Of a statement's text secrets are masked once it is chosen, not before. The rules are
+those of 0004 and 0005, and so are the promises about locks.
 """
 
 from importlib import import_module
@@ -11,6 +12,7 @@ from importlib import import_module
 from django.db import migrations
 
 before = import_module("monitoring.migrations.0005_table_and_index_views")
+statements = import_module("monitoring.migrations.0004_statement_views")
 
 
 def _again(view: str) -> str:
@@ -81,7 +83,7 @@ SELECT i.indexrelid::text AS id, s.schemaname::text AS schema, s.relname::text A
         - pg_stat_get_tuples_hot_updated(s.relid) AS writes_paid,
     coalesce(d.stats_reset, pg_postmaster_start_time()) AS counted_since,
     CASE WHEN coalesce(l.relation, tl.relation) IS NOT NULL THEN NULL ELSE pg_get_indexdef(i.indexrelid) END AS definition,
-    coalesce(l.relation, tl.relation) IS NOT NULL AS is_locked
+    coalesce(l.relation, tl.relation) IS NOT NULL AS is_locked, c.relispartition AS is_attached
 FROM pg_stat_user_indexes s
 JOIN pg_index i ON i.indexrelid = s.indexrelid
 JOIN pg_class c ON c.oid = s.indexrelid AND c.relpersistence <> 't'
@@ -245,13 +247,36 @@ LEFT JOIN (
 ) indexes ON indexes.indrelid = x.oid;
 """
 
+QUERY_STATS = """
+CREATE OR REPLACE VIEW monitor.query_stats AS
+SELECT s.queryid || '-' || s.userid || CASE WHEN s.toplevel THEN '' ELSE '-n' END AS id,
+    s.queryid, pg_get_userbyid(s.userid)::text AS username, s.toplevel,
+    monitor.masked(s.query) AS query, s.calls, s.rows,
+    s.total_exec_time, s.mean_exec_time, s.min_exec_time, s.max_exec_time, s.stddev_exec_time,
+    s.stddev_exec_time / nullif(s.mean_exec_time, 0) AS variation,
+    s.rows::double precision / s.calls AS rows_per_call,
+    100 * s.total_exec_time / nullif(s.all_exec_time, 0) AS total_time_pct,
+    100.0 * s.shared_blks_hit / nullif(s.shared_blks_hit + s.shared_blks_read, 0) AS cache_hit_pct,
+    (s.shared_blks_hit + s.shared_blks_read)::double precision / s.calls AS blocks_per_call,
+    100 * (s.blk_read_time + s.blk_write_time) / nullif(s.total_exec_time, 0) AS io_time_pct,
+    s.temp_blks_written * current_setting('block_size')::bigint AS temp_bytes_written,
+    s.wal_bytes::bigint AS wal_bytes, s.jit_time, s.plans, s.total_plan_time, s.stats_since
+FROM (
+    SELECT *, sum(total_exec_time) OVER () AS all_exec_time FROM monitor.statements(true)
+    WHERE query IS NOT NULL AND queryid IS NOT NULL
+) s;
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("monitoring", "0020_statement_sums")]
     operations = [
         migrations.RunSQL(RELATION_BYTES, NO_RELATION_BYTES),
         migrations.RunSQL(FOREIGN_KEY_COVERS, _again(before.FOREIGN_KEY_COVERS)),
-        migrations.RunSQL(INDEX_USAGE_STATS, _again(before.INDEX_USAGE_STATS)),
+        migrations.RunSQL(
+            INDEX_USAGE_STATS, "DROP VIEW index_usage_stats;" + before.INDEX_USAGE_STATS
+        ),
         migrations.RunSQL(DUPLICATE_INDEXES, _again(before.DUPLICATE_INDEXES)),
         migrations.RunSQL(TABLE_BLOAT_STATS, _again(before.TABLE_BLOAT_STATS)),
+        migrations.RunSQL(QUERY_STATS, _again(statements.QUERY_STATS)),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.database import access, indexes
+from monitoring.database import indexes
 from monitoring.database.indexes import IndexUse
 from monitoring.history import indexes as index_history
 from monitoring.pages import remedies
@@ -36,7 +36,6 @@ KEPT = {  # what the view says, for people
     "replica identity": _("replica identity"),
     "foreign key": _("the only one for a foreign key"),
 }
-_ATTACHED = "SELECT relname::text FROM pg_class WHERE relkind = 'i' AND relispartition"
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,7 @@ def _every() -> list[IndexUse]:
 
 
 def notable() -> list[IndexUse]:
-    """Return the indexes that are broken, or that nothing keeps but being used; one statement, read once."""
-    return once(_notable)
-
-
-def _notable() -> list[IndexUse]:
+    """Return the indexes that are broken, or that might go were they not used. One statement."""
     return indexes.notable(limit=index_history.MOST)
 
 
@@ -84,9 +79,8 @@ def unused(among: Sequence[IndexUse]) -> list[Unused]:
     """Return the indexes that nothing scanned for 14 days, by our samples or PostgreSQL's count, the largest first.
 
     `among` are `every` or the `notable` ones. Those of partitions are left out: they come and go with their
-    parent's. Two statements.
+    parent's. One statement.
     """
-    attached = {name for (name,) in access.fetch(_ATTACHED)}
     long_ago = timezone.now() - index_history.UNUSED_FOR - CLOCKS
     counted = [
         Unused(
@@ -94,7 +88,7 @@ def unused(among: Sequence[IndexUse]) -> list[Unused]:
             *(each.key_columns, each.counted_since, 0),
         )
         for each in among
-        if each.drop_candidate
+        if each.drop_candidate and not each.is_attached
     ]
     sampled = [
         Unused(
@@ -103,7 +97,7 @@ def unused(among: Sequence[IndexUse]) -> list[Unused]:
         )
         for each in index_history.unused(long_ago, among)
     ]
-    found = {each.index: each for each in [*counted, *sampled] if each.index not in attached}
+    found = {each.index: each for each in [*counted, *sampled]}
     return sorted(found.values(), key=lambda each: (-each.size, each.index))
 
 

@@ -65,7 +65,8 @@ def _capabilities(window: Window) -> Mapping[str, Any]:
 
 def _statements(window: Window) -> Mapping[str, Any]:
     slow, all_ = _one(
-        "SELECT count(*) FILTER (WHERE mean_exec_time > 100), count(*) FROM monitor.query_stats"
+        "SELECT count(*) FILTER (WHERE mean_exec_time > 100), count(*)"
+        " FROM monitor.statements(false) WHERE queryid IS NOT NULL"  # without their texts, megabytes
     )
     said = _("over 100 ms on average") if slow else _("none over 100 ms")
     more = _("of %s statements counted") % quantities.count(all_)
