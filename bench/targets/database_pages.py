@@ -1,4 +1,4 @@
-"""Target 10: the monitoring's pages on a large database with a day of samples: time and statements.
+"""Target 10: the monitoring's pages on a large database with its samples: time and statements.
 
 What is timed is the whole request without a network: the application and PostgreSQL. The connection of the
 alias `monitor` is kept, as a web process does for a minute; a first look, which opens it, is timed apart.
@@ -35,7 +35,8 @@ TARGET = 10
 MOST_MS = 120
 REPEATS, FIRST_LOOKS = 9, 5
 DAY, SLOT = timedelta(days=1), sampling.EVERY
-EMPTIED = ("samples", "statement_counters", "statement_sums", *partitions.TABLES)
+HOURS = 29 * 24  # of samples of tables and indexes, which pages read however long ago they are
+EMPTIED = ("samples", "statement_counters", "statement_sums", "index_rests", *partitions.TABLES)
 # Every slot of the day gets the statements that the newest sample holds, with figures that are all alike.
 SAMPLES = """
 INSERT INTO samples (slot, sampled_at, previous_at, dbid, sees_all, statements_since, statements_read,
@@ -50,13 +51,15 @@ INSERT INTO statement_samples (sampled_at, queryid, userid, toplevel, calls, row
 SELECT s.sampled_at, c.queryid, c.userid, c.toplevel, 10, 10, 20, 50, 0, 100, 1, 0, 0, 0, 0, 0
 FROM samples s, statement_counters c ORDER BY s.sampled_at
 """
-# A table of the history again for each earlier sample, with other moments.
+HOURLY = ("table_samples", "index_samples")
+# A table of the history again for each earlier moment.
 SHIFTED = """
 INSERT INTO {table} ({columns})
-SELECT {values} FROM {table} t, samples s
-WHERE t.sampled_at = %(newest)s AND s.sampled_at < %(newest)s
-    AND (%(hourly)s IS FALSE OR extract(minute FROM s.slot) = 0)
+SELECT {values} FROM {table} t,
+    generate_series(%(newest)s - %(count)s * %(step)s, %(newest)s - %(step)s, %(step)s) AS s (at)
+WHERE t.sampled_at = %(newest)s
 """
+RESTED = "UPDATE index_rests SET since = since - %(count)s * %(step)s, samples = %(count)s + 1"
 COLUMNS = """
 SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
 """
@@ -118,7 +121,7 @@ def _measured(bench: Bench, world: World) -> list[Page]:
     world.enter()
     assert postgres.has_statistics()
     with _watched(world):
-        fill_day()
+        fill_history()
         worlds.settle()
         client = signed_in()
         pages = []
@@ -142,14 +145,18 @@ def _watched(world: World) -> Iterator[None]:
         connections[access.ALIAS] = home
 
 
-def fill_day() -> None:
-    """Take a sample and give the day before it as many as the schedule would have taken; others are dropped."""
+def fill_history() -> None:
+    """Take a sample and make those that the schedule would have taken before it; others are dropped.
+
+    Of statements and the database a day of them, every five minutes; of tables and indexes a month, hourly.
+    """
     sql.execute(f"TRUNCATE {', '.join(EMPTIED)}")
     sampling.take()
     row = sql.fetch_one("SELECT max(sampled_at) FROM samples")
     assert row
     values = {"newest": row[0], "day": DAY, "step": SLOT}
-    partitions.make(row[0] - 2 * DAY, row[0])
+    hourly = {"count": HOURS, "step": timedelta(hours=1)}
+    partitions.make(row[0] - 31 * DAY, row[0])
     sql.execute(SAMPLES, values)
     sql.execute(STATEMENTS)
     sql.execute(sums.ADD, {"at": row[0]})
@@ -157,10 +164,10 @@ def fill_day() -> None:
         if table == "statement_samples":
             continue
         names = [name for (name,) in sql.fetch(COLUMNS, [table])]
-        shifted = ", ".join("s.sampled_at" if n == "sampled_at" else f"t.{n}" for n in names)
+        shifted = ", ".join("s.at" if n == "sampled_at" else f"t.{n}" for n in names)
         statement = SHIFTED.format(table=table, columns=", ".join(names), values=shifted)
-        hourly = table in ("table_samples", "index_samples")
-        sql.execute(statement, values | {"hourly": hourly})
+        sql.execute(statement, values | (hourly if table in HOURLY else {"count": DAY // SLOT}))
+    sql.execute(RESTED, hourly)
 
 
 def _addresses() -> Iterator[tuple[str, str]]:
@@ -232,7 +239,7 @@ def _table(bench: Bench, pages: list[Page], few: dict[str, Page]) -> Table:
         for p in pages
     ]
     note = (
-        "With a day of samples, one every five minutes. A thread keeps its connection for a minute; the first"
+        "With a day of samples, one every five minutes, and a month of tables and indexes. A thread keeps its connection for a minute; the first"
         " look opens one, whose server process reads the catalogue anew."
     )
     return Table(f"Monitoring pages with {bench.big.orders:,} orders", header, rows, note)

@@ -9,20 +9,27 @@ DAY = timedelta(days=1)
 LEAST_MEASURED = DAY  # a slope of less says nothing of a day
 
 # The slope of all samples, not of the first and last alone: a VACUUM FULL or an import is one step of many.
+# A table is known by its oid, which is compared sooner than its name; a restored one begins anew.
 GROWTH = """
-WITH size AS (
-    SELECT relation AS name, sampled_at, total_bytes AS bytes, false AS is_database FROM table_samples
-    WHERE sampled_at > statement_timestamp() - %(back)s
-    UNION ALL
-    SELECT current_database(), sampled_at, bytes, true FROM database_samples
-    WHERE sampled_at > statement_timestamp() - %(back)s
+WITH newest AS MATERIALIZED (
+    SELECT DISTINCT ON (relid) relid, relation, total_bytes FROM table_samples
+    WHERE sampled_at > statement_timestamp() - %(alive)s ORDER BY relid, sampled_at DESC
+), grown AS MATERIALIZED (
+    SELECT relid, min(sampled_at) AS since, max(sampled_at) AS until,
+        regr_slope(total_bytes, date_part('epoch', sampled_at) / 86400) AS slope
+    FROM table_samples WHERE sampled_at > statement_timestamp() - %(back)s GROUP BY relid
+), whole AS MATERIALIZED (
+    SELECT min(sampled_at) AS since, max(sampled_at) AS until,
+        (array_agg(bytes ORDER BY sampled_at DESC))[1] AS bytes,
+        regr_slope(bytes, date_part('epoch', sampled_at) / 86400) AS slope
+    FROM database_samples WHERE sampled_at > statement_timestamp() - %(back)s
 )
-SELECT name, is_database, min(sampled_at), max(sampled_at),
-    (array_agg(bytes ORDER BY sampled_at DESC))[1],
-    regr_slope(bytes, extract(epoch FROM sampled_at)::float8 / 86400)
-FROM size GROUP BY name, is_database
-HAVING max(sampled_at) > statement_timestamp() - %(alive)s
-ORDER BY is_database DESC, 6 DESC NULLS LAST, name
+SELECT relation AS name, false AS is_database, since, until, total_bytes, slope
+FROM newest JOIN grown USING (relid)
+UNION ALL
+SELECT current_database(), true, since, until, bytes, slope
+FROM whole WHERE until > statement_timestamp() - %(alive)s
+ORDER BY is_database DESC, slope DESC NULLS LAST, name
 """
 TABLES_SEEN = timedelta(hours=3)  # one that the last samples do not have was dropped
 

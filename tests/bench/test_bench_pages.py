@@ -1,5 +1,7 @@
 """Target 10, with little in the database: what it finds, not how fast."""
 
+from datetime import timedelta
+
 import pytest
 
 from bench.harness import postgres, worlds
@@ -12,7 +14,7 @@ from tests.monitoring.conftest import unhurried  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
 
-FEW = 200
+FEW, HOURS = 200, 30
 
 
 def counted(table: str) -> int:
@@ -29,6 +31,7 @@ def few_pages(monkeypatch: pytest.MonkeyPatch, unhurried: None) -> None:  # noqa
     space = [page for page in database_pages.PAGES if page.name == "space"]
     monkeypatch.setattr(database_pages, "PAGES", space)
     monkeypatch.setattr(database_pages, "REPEATS", 1)
+    monkeypatch.setattr(database_pages, "HOURS", HOURS)
     # The server of the tests has counted ten thousands of statements.
     few = f"(SELECT * FROM statement_counters LIMIT {FEW}) c"
     statements = database_pages.STATEMENTS.replace("statement_counters c", few)
@@ -36,16 +39,19 @@ def few_pages(monkeypatch: pytest.MonkeyPatch, unhurried: None) -> None:  # noqa
     monkeypatch.setattr(worlds, "settle", lambda: None)
 
 
-def test_a_day_of_samples_is_as_long_as_a_day(few_pages) -> None:
-    database_pages.fill_day()
+def test_samples_reach_as_far_back_as_they_say(few_pages) -> None:
+    database_pages.fill_history()
     assert counted("samples") == 24 * 12 + 1
     assert counted("database_samples") == 24 * 12 + 1
     assert (
         counted("statement_samples") >= 24 * 12 * min(FEW, counted("statement_counters")) > 24 * 12
     )
     hours = sql.fetch("SELECT count(DISTINCT sampled_at), count(*) FROM index_samples")
-    assert hours[0][0] in (24, 25)
-    assert hours[0][1] > 24 * 100
+    assert hours[0][0] == HOURS + 1
+    assert hours[0][1] > HOURS * 100
+    assert sql.fetch("SELECT DISTINCT until - since, samples FROM index_rests") == [
+        (timedelta(hours=HOURS), HOURS + 1)
+    ]
 
 
 def test_each_page_is_timed_beside_a_smaller_trade(few_pages) -> None:
