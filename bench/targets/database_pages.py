@@ -239,8 +239,8 @@ def _table(bench: Bench, pages: list[Page], few: dict[str, Page]) -> Table:
         for p in pages
     ]
     note = (
-        "With a day of samples, one every five minutes, and a month of tables and indexes. A thread keeps its connection for a minute; the first"
-        " look opens one, whose server process reads the catalogue anew."
+        "With a day of samples, one every five minutes, and a month of tables and indexes. A thread keeps its"
+        " connection for a minute; the first look opens one, whose server process reads the catalogue anew."
     )
     return Table(f"Monitoring pages with {bench.big.orders:,} orders", header, rows, note)
 

@@ -11,9 +11,8 @@ from monitoring.database import access
 class IndexUse:
     """One index. `kept_because` says what it is for beside searching, and forbids to propose dropping it.
 
-    One that `is_attached` is a partition's, and comes and goes with its parent's.
-
     `drop_candidate`: not scanned in 14 days of the server's own counting, and nothing forbids it.
+    `is_attached`: a partition's, which comes and goes with its parent's.
     """
 
     id: str

@@ -6,9 +6,8 @@ that are unused.
 
 from datetime import timedelta
 
-LONGEST_GAP = timedelta(
-    days=1
-)  # between two samples, or nobody knows whether it was used and reset
+# Between two samples of an index, or nobody knows whether it was used and reset.
+LONGEST_GAP = timedelta(days=1)
 
 # A count that fell to zero was reset, and is no use; one that fell to more was used since.
 ADD = f"""

@@ -3,8 +3,8 @@
 A size is the answer of a function that is called for the rows and columns that somebody selects, where it was
 read of every relation before. Indexes are compared with those alone that begin with the same column, foreign
 keys with indexes that begin with one of theirs, and the planner's statistics are read of those tables alone
-that get an estimate. An index of a partition is known by `is_attached`. Of a statement's text secrets are masked once it is chosen, not before. The rules are
-those of 0004 and 0005, and so are the promises about locks.
+that get an estimate. Of a statement's text secrets are masked once it is chosen, not before. The rules are those
+of 0004 and 0005, and so are the promises about locks. New is `is_attached`: that an index is a partition's.
 """
 
 from importlib import import_module
@@ -82,7 +82,7 @@ SELECT i.indexrelid::text AS id, s.schemaname::text AS schema, s.relname::text A
     pg_stat_get_tuples_inserted(s.relid) + pg_stat_get_tuples_updated(s.relid)
         - pg_stat_get_tuples_hot_updated(s.relid) AS writes_paid,
     coalesce(d.stats_reset, pg_postmaster_start_time()) AS counted_since,
-    CASE WHEN coalesce(l.relation, tl.relation) IS NOT NULL THEN NULL ELSE pg_get_indexdef(i.indexrelid) END AS definition,
+    CASE WHEN coalesce(l.relation, tl.relation) IS NULL THEN pg_get_indexdef(i.indexrelid) END AS definition,
     coalesce(l.relation, tl.relation) IS NOT NULL AS is_locked, c.relispartition AS is_attached
 FROM pg_stat_user_indexes s
 JOIN pg_index i ON i.indexrelid = s.indexrelid
