@@ -45,6 +45,15 @@ JOIN pg_database d ON d.oid = s.setdatabase
 LEFT JOIN pg_roles r ON r.oid = s.setrole
 WHERE d.datname = %s
 """
+# How long an index was not scanned is kept by its number, which another one has in the copy: nobody shall be
+# told to drop that one.
+FORGET_INDEXES = """
+DO $$ BEGIN
+    IF to_regclass('public.index_rests') IS NOT NULL THEN
+        DELETE FROM public.index_rests;
+    END IF;
+END $$
+"""
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,7 @@ def _restore(
         say(f"{contents.rows(restored.tables):,} rows and all sums are the manifest's")
         with closing(place.of(scratch).connect()) as session:
             unapplied = missing_migrations(session)
+            session.execute(FORGET_INDEXES)
         kept = server.dated(place.database, "before", moment)
         kept = kept if server.exists(admin, place.database) else ""
         remarks += _carry_settings(admin, place.database, scratch)

@@ -52,6 +52,7 @@ def test_nothing_is_violated_while_everything_is_broken(played: dict[str, Any]) 
     assert played["drained_seconds"] <= 60
 
 
+@pytest.mark.long
 @pytest.mark.processes
 def test_a_worker_never_runs_more_jobs_at_once_than_it_is_set_to(played: dict[str, Any]) -> None:
     crowd = played["crowd"]

@@ -282,6 +282,16 @@ def test_settings_of_the_database_go_over(changed, server, site):
         assert session.execute("SHOW jit").fetchone() == ("off",)
 
 
+def test_what_is_known_by_numbers_of_indexes_is_forgotten(server, site):
+    with server.connect(site) as session:
+        session.execute(
+            "INSERT INTO index_rests SELECT 'orders_pkey'::regclass, now() - interval '20 days', now(), 0, 480"
+        )
+    force(site, make().name)
+    with server.connect(site) as session:
+        assert session.execute("SELECT count(*) FROM index_rests").fetchone() == (0,)
+
+
 def test_an_older_one_says_what_migrate_will_do(server, site):
     older = server.manage(site, "migrate", "monitoring", "0016", "-v0")
     assert older.returncode == 0, older.stderr
