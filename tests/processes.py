@@ -84,10 +84,8 @@ class RedisServer:
     def start(self, *extra: str) -> None:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
         options = ["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", "/tmp"]
-        options += [
-            "--dbfilename",
-            f"khaacho-{self.port}.rdb",
-        ]  # what lies in /tmp is somebody else's
+        # Not "dump.rdb": a server loads what lies there, and what lies in /tmp is somebody else's.
+        options += ["--dbfilename", f"khaacho-{self.port}.rdb"]
         if self.password:
             options += ["--requirepass", self.password]
         self.process = subprocess.Popen([*command, *options, *extra], stdout=subprocess.DEVNULL)
