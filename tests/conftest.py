@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from django.conf import settings
@@ -98,6 +99,10 @@ def pytest_configure(config: pytest.Config) -> None:
     TransactionTestCase._fixture_teardown = flush  # type: ignore[method-assign]
     # A new session reads the catalogue of every table that it touches, and emptying touches all: 40 ms.
     TransactionTestCase._should_reload_connections = _never  # type: ignore[method-assign]
+    hypothesis.settings.register_profile(
+        "untimed", deadline=None
+    )  # nobody knows who else computes here
+    hypothesis.settings.load_profile("untimed")
     settings.SOURCES_SECONDS = 0  # counted, but not published while a test looks at the tables
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

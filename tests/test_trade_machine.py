@@ -452,7 +452,6 @@ def test_trade_agrees_with_its_model():
         settings=settings(
             max_examples=40,
             stateful_step_count=30,
-            deadline=None,
             phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes
             suppress_health_check=list(HealthCheck),
         ),

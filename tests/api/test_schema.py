@@ -98,7 +98,6 @@ def test_answers_are_as_documented(world, label):
             max_examples=EXAMPLES,
             derandomize=True,
             database=None,
-            deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )

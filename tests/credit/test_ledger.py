@@ -85,9 +85,7 @@ def test_an_account_is_opened_once():
     assert (account.credit_limit, account.payment_terms_days) == (None, 30)
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     amounts=st.lists(st.decimals("-99999", "99999", places=2).filter(bool), min_size=1, max_size=12)
 )

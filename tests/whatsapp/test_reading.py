@@ -232,7 +232,7 @@ some_body = shaped(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )  # fmt: skip
 @given(some_body)
 def test_no_json_whatever_stops_the_reader(value):
