@@ -94,11 +94,13 @@ def test_table_without_any_index_is_missing_one(session):
 
 
 def test_what_must_stay_is_never_unused(session):
-    session.execute("CREATE TABLE parent (id bigint PRIMARY KEY)")
+    session.execute("CREATE TABLE parent (id bigint PRIMARY KEY, x int, y int, UNIQUE (x, y))")
     session.execute(
         "CREATE TABLE child (a bigint NOT NULL, b bigint REFERENCES parent, c bigint REFERENCES parent, d int,"
-        " e bigint REFERENCES parent, EXCLUDE USING btree (d WITH =))"
+        " e bigint REFERENCES parent, f int, g int, EXCLUDE USING btree (d WITH =),"
+        " FOREIGN KEY (f, g) REFERENCES parent (x, y))"
     )
+    session.execute("CREATE INDEX child_g_f ON child (g, f, d)")  # the only one, in another order
     session.execute("CREATE UNIQUE INDEX child_unique ON child (d, a)")
     session.execute("CREATE UNIQUE INDEX child_replica ON child (a)")
     session.execute("ALTER TABLE child REPLICA IDENTITY USING INDEX child_replica")
@@ -115,6 +117,8 @@ def test_what_must_stay_is_never_unused(session):
     )
     assert kept == {
         "parent_pkey": "primary key",
+        "parent_x_y_key": "constraint",
+        "child_g_f": "foreign key",
         "child_d_excl": "constraint",
         "child_unique": "unique",
         "child_replica": "unique",
