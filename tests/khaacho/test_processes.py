@@ -78,11 +78,15 @@ def _node(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Node
 
 
 @pytest.fixture
-def node(_node: Node, settings) -> Node:
+def node(_node: Node, settings) -> Iterator[Node]:
+    """The worker, and a publisher that takes no busy machine for a dead Redis; shows what it logged."""
     settings.CELERY_BROKER_URL = _node.server.url
+    settings.REDIS_TIMEOUT = 5
     settings.JOB_REPUBLISH_SECONDS = 0.3
     settings.JOB_LEASE_MARGIN_SECONDS = 0.5
-    return _node
+    begun = len(_node.log.read_text())
+    yield _node
+    print(_node.log.read_text()[begun:])  # pytest shows it of a test that fails
 
 
 @pytest.mark.usefixtures("_request_id")
@@ -160,7 +164,8 @@ def test_worker_survives_a_restart_of_redis_and_a_job_that_runs_meanwhile(node):
     assert sorted(effects()) == ["through", "waiting"]
 
 
-def test_worker_survives_a_freeze_of_redis(node):
+def test_worker_survives_a_freeze_of_redis(node, settings):
+    settings.REDIS_TIMEOUT = 0.25
     node.server.freeze()
     time.sleep(0.5)
     waiting = note("waiting")
