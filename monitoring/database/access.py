@@ -23,7 +23,7 @@ R = TypeVar("R")
 Params = Sequence[Any] | Mapping[str, Any]
 
 DEADLINES = """
-SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),
+SELECT set_config('statement_timeout', '{timeout}', true), set_config('lock_timeout', '{patience}', true),
     set_config('transaction_read_only', 'on', true)
 """
 
@@ -130,10 +130,10 @@ def reading(timeout_ms: int = TIMEOUT_MS) -> Iterator[CursorWrapper]:
     what fails here leaves the rest.
     """
     connection = connections[ALIAS]
-    timeout_ms = _bounded(timeout_ms)
+    deadlines = _deadlines(timeout_ms)
     try:
         with transaction.atomic(using=ALIAS), connection.cursor() as cursor:
-            cursor.execute(DEADLINES, [str(timeout_ms), str(min(LOCK_TIMEOUT_MS, timeout_ms))])
+            cursor.execute(deadlines)
             yield cursor
     except Error as error:
         raise as_unavailable(error) from error
@@ -166,13 +166,14 @@ def records(
     return [kind(*row) for row in fetch(statement, params)]
 
 
-def _bounded(timeout_ms: int) -> int:
-    """Return how long a statement may take. Raises TimedOut when no time is left."""
+def _deadlines(timeout_ms: int) -> str:
+    """Return what sets how long a statement may take. Raises TimedOut when no time is left."""
     ends = _ends.get()
     left = timeout_ms if ends is None else int((ends - time.monotonic()) * 1000)
     if left < 1:
         raise TimedOut(detail="no time was left")
-    return min(timeout_ms, left)
+    timeout_ms = min(timeout_ms, left)
+    return DEADLINES.format(timeout=timeout_ms, patience=min(LOCK_TIMEOUT_MS, timeout_ms))
 
 
 def as_unavailable(error: Error) -> Unavailable:
@@ -201,6 +202,24 @@ def _run(
 def _read(
     statement: str, params: Params, timeout_ms: int
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    with reading(timeout_ms) as cursor:
-        cursor.execute(statement, params)
-        return [column[0] for column in cursor.description], cursor.fetchall()
+    """Ask in one message, which to the server is one transaction: no BEGIN, no COMMIT, no second trip.
+
+    The limit counts for each statement of a message anew. Within another reading it is as `reading` says.
+    """
+    connection = connections[ALIAS]
+    if connection.in_atomic_block:
+        with reading(timeout_ms) as cursor:
+            cursor.execute(statement, params)
+            return _result(cursor)
+    deadlines = _deadlines(timeout_ms)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"{deadlines};{statement}", params)
+            cursor.nextset()
+            return _result(cursor)
+    except Error as error:
+        raise as_unavailable(error) from error
+
+
+def _result(cursor: CursorWrapper) -> tuple[list[str], list[tuple[Any, ...]]]:
+    return [column[0] for column in cursor.description], cursor.fetchall()

@@ -1,15 +1,21 @@
 """What pages read PostgreSQL's statistics by: read-only, by a deadline, and honest about failures."""
 
+import time
+
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from monitoring.database import access
 
 pytestmark = pytest.mark.django_db(databases=["default", "monitor"])
+alone = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
 
 
 def test_reads_rows_and_names():
     assert access.fetch("SELECT 1, 'a'") == [(1, "a")]
     assert access.fetch_dicts("SELECT %s::int AS n", [3]) == [{"n": 3}]
+    assert access.fetch("SELECT %(n)s - 5 %% 3", {"n": 2}) == [(0,)]
 
 
 def test_says_that_it_took_too_long():
@@ -23,6 +29,38 @@ def test_refuses_to_write():
     with pytest.raises(access.Unavailable, match="did not answer") as caught:
         access.fetch("CREATE TABLE t (id int)")
     assert "read-only" in caught.value.detail
+
+
+@alone
+def test_asks_in_one_message_and_leaves_no_deadline():
+    connection = connections["monitor"]
+    connection.ensure_connection()
+    with CaptureQueriesContext(connection) as sent:
+        test_reads_rows_and_names()
+    assert len(sent) == 3
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_settings WHERE name = 'statement_timeout' AND setting = '800'"
+        )
+        assert cursor.fetchall() == []
+
+
+@alone
+def test_alone_it_says_that_it_took_too_long_and_refuses_to_write():
+    test_says_that_it_took_too_long()
+    test_refuses_to_write()
+    with access.within(time.monotonic()), pytest.raises(access.TimedOut, match="did not answer"):
+        access.fetch("SELECT 1")
+
+
+@alone
+def test_within_another_reading_a_failure_leaves_the_rest():
+    with access.reading() as cursor:
+        with pytest.raises(access.Unavailable):
+            access.fetch("SELECT 1 / 0")
+        assert access.fetch("SELECT 1") == [(1,)]
+        cursor.execute("SELECT 2")
+        assert cursor.fetchall() == [(2,)]
 
 
 def test_every_view_has_a_text_id():
