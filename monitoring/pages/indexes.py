@@ -15,7 +15,8 @@ from monitoring.pages import remedies
 from monitoring.pages.framework import MonitoringPage, Panel, Window
 from monitoring.pages.sharing import once
 
-LIMIT = 500  # that are listed
+LIMIT = 100  # that are listed; the admin's list has them all
+UNUSED_LIMIT = 50  # that are shown with what drops them, the largest first
 CLOCKS = timedelta(hours=1)  # that ours and the database's may differ by
 ORDERS: Mapping[str, Callable[[IndexUse], Any]] = {
     "scans": lambda index: (index.index_scans, -index.index_size),
@@ -109,7 +110,9 @@ def _unused(window: Window) -> Mapping[str, Any]:
         "since": since,
         "is_long": bool(found) or (since is not None and since < long_ago),
         "idle": sum(each.is_idle for each in every()),
-        "found": found,
+        "found": found[:UNUSED_LIMIT],
+        "count": len(found),
+        "limit": UNUSED_LIMIT,
     }
 
 

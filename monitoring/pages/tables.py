@@ -29,7 +29,7 @@ SORTS = {
 }
 # The newest exact measurement of each table, from the index that holds only those.
 TABLES = f"""
-SELECT b.*, d.vacuum_threshold, d.pct_of_threshold, d.due, d.autovacuum_on, d.analyze_due,
+SELECT b.*, ceil(d.vacuum_threshold) AS vacuum_threshold, d.pct_of_threshold, d.due, d.autovacuum_on, d.analyze_due,
     d.n_mod_since_analyze, d.analyze_threshold, d.xid_age, d.freeze_max_age,
     greatest(b.last_vacuum, b.last_autovacuum) AS vacuumed,
     b.last_autovacuum IS NOT NULL AND b.last_autovacuum >= coalesce(b.last_vacuum, b.last_autovacuum)

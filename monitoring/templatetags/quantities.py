@@ -1,10 +1,13 @@
-"""Numbers for people: sizes, durations, counts and shares; `–` for what is not known."""
+"""Numbers and moments for people: sizes, durations, counts and shares; `–` for what is not known."""
 
 import math
 import re
+from datetime import datetime
 from decimal import Decimal
 
 from django import template
+from django.utils import timezone
+from django.utils.html import format_html
 
 from khaacho.money import lakh
 from monitoring.board import duration
@@ -69,6 +72,17 @@ def percent(value: Number | None) -> str:
 def share(value: Number | None) -> str:
     """Return a part of 1 as per cent."""
     return UNKNOWN if value is None else percent(100 * value)
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """Return a moment to the minute, as an element that says it whole: a fifth of the time of two `date`s."""
+    if value is None:
+        return UNKNOWN
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}">{}</time>', local.isoformat(), local.strftime("%Y-%m-%d %H:%M")
+    )
 
 
 @register.filter

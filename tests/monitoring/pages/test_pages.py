@@ -1,15 +1,17 @@
 """Every page about the database: it answers with the right figures, to those who may see it."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from khaacho import sql
 from monitoring.history import partitions, sampling
-from monitoring.pages import framework, query, remedies, statement_rows
+from monitoring.pages import framework, indexes, query, remedies, statement_rows
 from monitoring.pages.framework import Panel, Window
 from monitoring.templatetags import quantities
 from tests.admin.conftest import signed_in
@@ -185,14 +187,19 @@ def test_indexes_that_are_of_no_use_come_with_what_to_paste(keeper, probe):
     assert "REINDEX INDEX CONCURRENTLY public.&quot;Probe broken&quot;;" in found["invalid"]
     assert "too early" in words(found["unused"])
     assert "DROP INDEX" not in found["unused"]  # however idle: nobody knows for long enough
-    assert "primary key" in words(found["all"][found["all"].index("probe_pkey") :])
+    assert (
+        f'{reverse("admin:monitoring_indexusage_changelist")}">All, with a search' in found["all"]
+    )
+    largest = panels(body(keeper, f"{url('indexes')}?sort=size"))["all"]
+    assert largest.count('<th scope="row">') == indexes.LIMIT
+    assert "primary key" in words(largest[largest.index("probe_pkey") :])
     overview = panels(body(keeper, url("overview")))
     twice = found["twice"].count("does the same")  # some of the trade's own among them
     assert f" {twice} there twice, 1 invalid" in words(overview["indexes"])
     assert 'class="badge bad"' in overview["indexes"]
 
 
-def test_an_index_is_unused_after_14_days_of_samples(keeper, probe):
+def test_an_index_is_unused_after_14_days_of_samples(keeper, probe, monkeypatch):
     with connection.cursor() as cursor:
         cursor.execute("CREATE INDEX probe_note ON probe (note)")
     at = now()
@@ -210,6 +217,8 @@ def test_an_index_is_unused_after_14_days_of_samples(keeper, probe):
     assert "probe_pkey" not in found
     assert re.search(r"No scan in \d\d samples since", words(found))
     assert words(panels(body(keeper, url("overview")))["indexes"]).endswith("0 invalid")
+    monkeypatch.setattr(indexes, "UNUSED_LIMIT", 0)
+    assert "The 0 largest of 1." in words(panels(body(keeper, url("indexes")))["unused"])
     assert " 1 unused" in words(panels(body(keeper, url("overview")))["indexes"])
 
 
@@ -367,6 +376,11 @@ def test_tables_are_found_in_a_statement():
         (quantities.count(1234567), "12,34,567"),
         (quantities.count(2.5), "2.50"),
         (quantities.percent(99.84), "99.8 %"),
+        (quantities.moment(None), "–"),
+        (
+            quantities.moment(datetime(2026, 11, 27, 20, 30, 5, tzinfo=UTC)),
+            '<time datetime="2026-11-28T02:15:05+05:45">2026-11-28 02:15</time>',
+        ),
         (quantities.shortened("SELECT 1\n  /* GET x */ FROM t"), "SELECT 1 FROM t"),
         (quantities.shortened("x" * 200), "x" * 159 + "…"),
     ],
