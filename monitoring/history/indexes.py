@@ -29,6 +29,30 @@ class UnusedIndex:
     samples: int
 
 
+# The rules of `unused`, and PostgreSQL's own count beside them, without reading what nobody is shown.
+COUNTS = f"""
+SELECT count(*) FILTER (WHERE is_valid AND (drop_candidate OR resting.indexrelid IS NOT NULL)),
+    (SELECT count(DISTINCT redundant_index) FROM monitor.duplicate_indexes),
+    count(*) FILTER (WHERE NOT is_valid)
+FROM index_usage_stats AS used LEFT JOIN ({rests.RESTING}) AS resting ON resting.indexrelid = used.id
+WHERE NOT is_valid OR kept_because IS NULL AND NOT is_attached
+"""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many indexes nothing uses, how many do what another does, and how many are broken."""
+
+    unused: int
+    twice: int
+    invalid: int
+
+
+def counts(since: datetime) -> Counts:
+    """Return how many indexes are of no use, those `unused` since then or by PostgreSQL's count. One statement."""
+    return Counts(*fetch(COUNTS, since=since, gap=rests.LONGEST_GAP)[0])
+
+
 def unused(since: datetime, among: Sequence[IndexUse] | None = None) -> list[UnusedIndex]:
     """Return the indexes that were never scanned since then, the largest first. One statement or two.
 
@@ -45,7 +69,7 @@ def unused(since: datetime, among: Sequence[IndexUse] | None = None) -> list[Unu
         if each.kept_because is None and each.is_valid and not each.is_attached
     ]
     oids = [int(each.id) for each in free]
-    rows = fetch(rests.RESTING, since=since, gap=rests.LONGEST_GAP, among=oids)
+    rows = fetch(rests.RESTING_AMONG, since=since, gap=rests.LONGEST_GAP, among=oids)
     idle = {oid: seen for oid, *seen in rows}
     found = [
         UnusedIndex(

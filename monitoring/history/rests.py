@@ -23,7 +23,7 @@ ON CONFLICT (indexrelid) DO UPDATE SET (since, until, scans, samples) = (
 # Of those that the last samples had: an index that was dropped, or is not watched, rests no more.
 RESTING = """
 SELECT indexrelid::text, since, until, samples FROM index_rests
-WHERE indexrelid = ANY (%(among)s::oid[]) AND since <= %(since)s
-    AND until > statement_timestamp() - %(gap)s
+WHERE since <= %(since)s AND until > statement_timestamp() - %(gap)s
 """
+RESTING_AMONG = f"{RESTING} AND indexrelid = ANY (%(among)s::oid[])"
 FORGET = "DELETE FROM index_rests WHERE until < %s"

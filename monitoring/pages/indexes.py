@@ -71,6 +71,15 @@ def notable() -> list[IndexUse]:
     return indexes.notable(limit=index_history.MOST)
 
 
+def counts() -> index_history.Counts:
+    """Return how many indexes the panels below name. One statement."""
+    return index_history.counts(_long_ago())
+
+
+def _long_ago() -> datetime:
+    return timezone.now() - index_history.UNUSED_FOR - CLOCKS
+
+
 def invalid(among: Sequence[IndexUse]) -> list[IndexUse]:
     """Return those whose build failed, or is going on."""
     return [each for each in among if not each.is_valid]
@@ -82,7 +91,6 @@ def unused(among: Sequence[IndexUse]) -> list[Unused]:
     `among` are `every` or the `notable` ones. Those of partitions are left out: they come and go with their
     parent's. One statement.
     """
-    long_ago = timezone.now() - index_history.UNUSED_FOR - CLOCKS
     counted = [
         Unused(
             *(each.schema, each.table, each.index, each.index_size, each.writes_paid),
@@ -96,7 +104,7 @@ def unused(among: Sequence[IndexUse]) -> list[Unused]:
             *("public", each.table, each.index, each.bytes, each.writes_paid),
             *(each.key_columns, each.since, each.samples),
         )
-        for each in index_history.unused(long_ago, among)
+        for each in index_history.unused(_long_ago(), among)
     ]
     found = {each.index: each for each in [*counted, *sampled]}
     return sorted(found.values(), key=lambda each: (-each.size, each.index))

@@ -183,18 +183,15 @@ def _bloat(window: Window) -> Mapping[str, Any]:
 
 
 def _indexes(window: Window) -> Mapping[str, Any]:
-    notable = indexes.notable()
-    unused = len(indexes.unused(notable))
-    invalid = len(indexes.invalid(notable))
-    (twice,) = _one("SELECT count(DISTINCT redundant_index) FROM monitor.duplicate_indexes")
-    found = unused + invalid + twice
+    counts = indexes.counts()
+    found = counts.unused + counts.twice + counts.invalid
     said = (
         _("%(unused)s unused, %(twice)s there twice, %(invalid)s invalid")
-        % {"unused": unused, "twice": twice, "invalid": invalid}
+        % {"unused": counts.unused, "twice": counts.twice, "invalid": counts.invalid}
         if found
         else _("all are of use")
     )
-    tone = BAD if invalid else WARN if found else GOOD
+    tone = BAD if counts.invalid else WARN if found else GOOD
     return card(
         window,
         str(found),

@@ -16,7 +16,7 @@ from monitoring.pages.framework import Window
 P = TypeVar("P", windows.TotalsPoint, windows.StatementPoint)
 Value = Callable[[P], float | None]
 
-POINTS = 120
+POINTS = 96  # of a line: a quarter of an hour of a day
 MB = 1024 * 1024
 _SIZES = """
 SELECT date_bin(%(step)s, sampled_at - interval '1 microsecond', %(since)s) + %(step)s AS at, max(bytes)

@@ -220,6 +220,12 @@ def test_an_index_is_unused_after_14_days_of_samples(keeper, probe, monkeypatch)
     monkeypatch.setattr(indexes, "UNUSED_LIMIT", 0)
     assert "The 0 largest of 1." in words(panels(body(keeper, url("indexes")))["unused"])
     assert " 1 unused" in words(panels(body(keeper, url("overview")))["indexes"])
+    sql.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'probe_note'::regclass")
+    of_page = panels(body(keeper, url("indexes")))
+    assert ("DROP INDEX" in of_page["unused"], "probe_note" in of_page["invalid"]) == (False, True)
+    assert re.search(
+        r" 0 unused.* 1 invalid", words(panels(body(keeper, url("overview")))["indexes"])
+    )
 
 
 def test_foreign_keys_without_an_index_and_tables_read_in_whole(keeper, probe):
