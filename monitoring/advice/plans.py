@@ -1,6 +1,7 @@
 """A statement's generic plan as a tree for people, asked for by its queryid alone."""
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from monitoring.advice import conditions, statements
 from monitoring.advice.planning import Planner, planning
+from monitoring.advice.statements import Statement
 from monitoring.advice.texts import Token, tokens
 
 MASK = "…"
@@ -69,23 +71,46 @@ def explain(queryid: int) -> Plan:
     Raises NoStatement for a number that is not in this database's statistics, CannotPlan.
     """
     with planning() as planner:
-        statement = statements.find(planner, queryid)
-        plan = planner.plan(statement.text, statement.rows_per_call)
-        return tree(plan, written(planner))
+        return _explained(planner, statements.find(planner, queryid))
 
 
-def written(planner: Planner) -> frozenset[str]:
-    """Return the constants that the schema's definitions contain; none while a table is locked."""
-    try:
-        with planner.trying():
-            rows = planner.fetch(WRITTEN)
-    except psycopg.Error:
-        return frozenset()
-    found = (token for (text,) in rows for token in tokens(text or ""))
-    return frozenset(token.text for token in found if token.kind in ("string", "number"))
+def explain_found(statement: Statement) -> Plan:
+    """Return the plan of a statement that `statements.find` has found, as `explain` does."""
+    with planning() as planner:
+        return _explained(planner, statement)
 
 
-def tree(plan: dict[str, Any], known: frozenset[str]) -> Plan:
+def _explained(planner: Planner, statement: Statement) -> Plan:
+    plan = planner.plan(statement.text, statement.rows_per_call)
+    return tree(plan, Written(planner))
+
+
+class Written:
+    """The constants that the schema's definitions contain; none while a table is locked.
+
+    Read when a plan has the first constant to be looked up, which most have not: it takes longer than planning.
+    """
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+        self._found: frozenset[str] | None = None
+
+    def __contains__(self, constant: object) -> bool:
+        if self._found is None:
+            self._found = self._read()
+        return constant in self._found
+
+    def _read(self) -> frozenset[str]:
+        try:
+            with self._planner.trying():
+                rows = self._planner.fetch(WRITTEN)
+        except psycopg.Error:
+            return frozenset()
+        found = (token for (text,) in rows for token in tokens(text or ""))
+        return frozenset(token.text for token in found if token.kind in ("string", "number"))
+
+
+def tree(plan: dict[str, Any], known: Container[str]) -> Plan:
     """Return EXPLAIN's JSON as a tree."""
     own = sum(_own_cost(node) for node, _above in conditions.walk(plan))
     return _node(plan, own, known, is_inner=False)
@@ -96,7 +121,7 @@ def _own_cost(node: dict[str, Any]) -> float:
     return max(0.0, float(node["Total Cost"]) - below)
 
 
-def _node(node: dict[str, Any], whole: float, known: frozenset[str], *, is_inner: bool) -> Plan:
+def _node(node: dict[str, Any], whole: float, known: Container[str], *, is_inner: bool) -> Plan:
     kind = _kind(node)
     is_loop = node["Node Type"] == "Nested Loop"
     children = tuple(
@@ -159,15 +184,15 @@ def _badges(node: dict[str, Any], *, is_inner: bool) -> list[Badge]:
 NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 
 
-def masked(value: Any, known: frozenset[str]) -> str:
+def masked(value: Any, known: Container[str]) -> str:
     """Return a condition, or a list of keys, without constants that the schema does not contain."""
     text = ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)
     return "".join(_masked(token, known) for token in tokens(text, spaces=True))
 
 
-def _masked(token: Token, known: frozenset[str]) -> str:
-    if token.kind == "string" and token.text not in known and token.text != "''":
+def _masked(token: Token, known: Container[str]) -> str:
+    if token.kind == "string" and token.text != "''" and token.text not in known:
         return f"'{MASK}'"
-    if token.kind == "number" and token.text not in known | NEVER_TOLD:
+    if token.kind == "number" and token.text not in NEVER_TOLD and token.text not in known:
         return MASK
     return token.text

@@ -1,12 +1,12 @@
 """What was measured: statements of this database as pg_stat_statements has them, by queryid."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from django.utils.translation import gettext as _
 
 from khaacho.exceptions import NotFound
-from monitoring.advice.planning import CannotPlan, Planner
+from monitoring.advice.planning import CannotPlan
 
 QUERYID_MAX = 2**63 - 1
 HIDDEN = "<insufficient privilege>"
@@ -18,6 +18,12 @@ class NoStatement(NotFound):
     """There is no such statement in this database's statistics."""
 
     code = "no_statement"
+
+
+class Reader(Protocol):
+    """What reads the statistics: a Planner, or monitoring/database/access.py."""
+
+    def fetch(self, statement: str, params: Any, /) -> list[tuple[Any, ...]]: ...
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,11 @@ ORDER BY 4 DESC LIMIT %(limit)s
 """
 
 
-def find(planner: Planner, queryid: int) -> Statement:
+def find(reader: Reader, queryid: int) -> Statement:
     """Return the statement with this number. Raises NoStatement, and CannotPlan when its text is hidden."""
     if not -QUERYID_MAX - 1 <= queryid <= QUERYID_MAX:
         raise NoStatement
-    found = _read(planner, "s.queryid = %(queryid)s", {"queryid": queryid, "limit": 1})
+    found = _read(reader, "s.queryid = %(queryid)s", {"queryid": queryid, "limit": 1})
     if not found:
         raise NoStatement
     [statement] = found
@@ -67,19 +73,19 @@ def find(planner: Planner, queryid: int) -> Statement:
     return statement
 
 
-def top(planner: Planner, limit: int) -> list[Statement]:
+def top(reader: Reader, limit: int) -> list[Statement]:
     """Return the statements of the application that took most time in all, most first."""
     condition = r"""s.query ~* '^\s*(/\*.*?\*/\s*)?\(?\s*(select|with|insert|update|delete|merge)\M'
         AND s.query !~* %(own)s"""
-    return _read(planner, condition, {"own": OWN, "limit": limit})
+    return _read(reader, condition, {"own": OWN, "limit": limit})
 
 
-def measured(planner: Planner, queryids: list[int]) -> dict[int, tuple[int, float]]:
+def measured(reader: Reader, queryids: list[int]) -> dict[int, tuple[int, float]]:
     """Return calls and total ms of those of the statements that are still known."""
-    found = _read(planner, "s.queryid = ANY(%(ids)s)", {"ids": queryids, "limit": len(queryids)})
+    found = _read(reader, "s.queryid = ANY(%(ids)s)", {"ids": queryids, "limit": len(queryids)})
     return {each.queryid: (each.calls, each.total_ms) for each in found}
 
 
-def _read(planner: Planner, condition: str, values: dict[str, Any]) -> list[Statement]:
-    rows = planner.fetch(SOURCE.format(condition=condition), values)
+def _read(reader: Reader, condition: str, values: dict[str, Any]) -> list[Statement]:
+    rows = reader.fetch(SOURCE.format(condition=condition), values)
     return [Statement(*row) for row in rows]

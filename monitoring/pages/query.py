@@ -7,9 +7,9 @@ from typing import Any
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.advice import plans
+from monitoring.advice import plans, statements
 from monitoring.advice.planning import CannotPlan
-from monitoring.advice.statements import NoStatement
+from monitoring.advice.statements import NoStatement, Statement
 from monitoring.database import access
 from monitoring.pages import statement_rows, timelines
 from monitoring.pages.framework import MonitoringPage, Panel, Window
@@ -83,16 +83,29 @@ def _tables(window: Window) -> Mapping[str, Any]:
     }
 
 
+def _found(window: Window) -> Statement:
+    """Return the statement as it was measured: to read it is to read all texts that there are.
+
+    Raises NoStatement, CannotPlan when its text is hidden.
+    """
+    return once(statements.find, access, queryid_of(window))
+
+
 def _plan(window: Window) -> Mapping[str, Any]:
-    """Have the statement planned by its queryid; a sentence says why there is no plan."""
+    """Have the statement planned; a sentence says why there is no plan."""
     try:
-        return {"plan": plans.explain(queryid_of(window))}
+        return {"plan": plans.explain_found(_found(window))}
     except (CannotPlan, NoStatement) as error:
         return {"plan": None, "sentence": error.message}
 
 
 def _issuers(window: Window) -> Mapping[str, Any]:
-    return {"issuers": sources.issuers(queryid_of(window), window.since, window.until)}
+    try:
+        found = _found(window)
+    except (CannotPlan, NoStatement):
+        return {"issuers": []}
+    since, until = window.since, window.until
+    return {"issuers": sources.issuers(found.queryid, since, until, texts=[found.text])}
 
 
 PAGE = MonitoringPage(

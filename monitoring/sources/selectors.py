@@ -169,13 +169,19 @@ SELECT buckets::text FROM origin_spans WHERE kind = %(kind)s AND since > %(since
 
 
 def issuers(
-    queryid: int, since: datetime | None = None, until: datetime | None = None
+    queryid: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    texts: Sequence[str] | None = None,
 ) -> list[Issuer]:
     """Return who issued a statement of pg_stat_statements in a window, the last day by default.
 
-    The most of its time first; nobody for what is not sent through Django. Three statements.
+    The most of its time first; nobody for what is not sent through Django. Three statements, two for who
+    has read its `texts`.
     """
-    return issuers_of(_texts([queryid]), since, until)[queryid]
+    known = _texts([queryid]) if texts is None else {queryid: texts}
+    return issuers_of(known, since, until)[queryid]
 
 
 def chief_issuers(queryids: Sequence[int]) -> dict[int, Issuer]:

@@ -59,7 +59,7 @@ def copied(plain: str, name: str) -> Iterator[str]:
     quoted, template = (connection.ops.quote_name(each) for each in (name, plain))
     with connection._nodb_cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
-        cursor.execute(f"CREATE DATABASE {quoted} TEMPLATE {template}")
+        cursor.execute(f"CREATE DATABASE {quoted} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield name
     finally:

@@ -62,7 +62,7 @@ def site(server: Server, template: str, settings, tmp_path: Path) -> Iterator[st
     name = f"{template}_own"
     with server.connect("postgres") as admin:
         _drop(admin, name)
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         settings.BACKUP_DATABASE_URL = server.url(name)
         settings.BACKUP_DIR = str(tmp_path / "backups")
         yield name

@@ -38,7 +38,7 @@ def database(server: Server, template: str) -> Iterator[str]:
     name = f"{template}_own"
     with server.connect("postgres") as session:
         session.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        session.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        session.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         yield name
         session.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
