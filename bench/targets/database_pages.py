@@ -26,6 +26,7 @@ from bench.harness.worlds import World
 from bench.targets.desk import signed_in
 from khaacho import sql
 from khaacho.db.base import DatabaseWrapper
+from khaacho.enums import Queue
 from monitoring.database import access
 from monitoring.history import partitions, sampling, sums
 from monitoring.pages.framework import Shown
@@ -36,7 +37,17 @@ MOST_MS = 120
 REPEATS, FIRST_LOOKS = 9, 5
 DAY, SLOT = timedelta(days=1), sampling.EVERY
 HOURS = 29 * 24  # of samples of tables and indexes, which pages read however long ago they are
-EMPTIED = ("samples", "statement_counters", "statement_sums", "index_rests", *partitions.TABLES)
+EMPTIED = (
+    *(
+        "samples",
+        "statement_counters",
+        "statement_sums",
+        "index_rests",
+        "origin_spans",
+        "job_minutes",
+    ),
+    *partitions.TABLES,
+)
 # Every slot of the day gets the statements that the newest sample holds, with figures that are all alike.
 SAMPLES = """
 INSERT INTO samples (slot, sampled_at, previous_at, dbid, sees_all, statements_since, statements_read,
@@ -58,6 +69,20 @@ INSERT INTO {table} ({columns})
 SELECT {values} FROM {table} t,
     generate_series(%(newest)s - %(count)s * %(step)s, %(newest)s - %(step)s, %(step)s) AS s (at)
 WHERE t.sampled_at = %(newest)s
+"""
+ROUTES = 60  # that are asked for in each five minutes
+REQUESTS = f"""
+INSERT INTO origin_spans (since, kind, name, method, outcome, ended, microseconds, statements,
+    database_microseconds, buckets)
+SELECT date_bin(%(step)s, at, 'epoch'), 'route', 'route-' || n, 'GET', CASE n WHEN 1 THEN '5xx' ELSE '2xx' END,
+    60, 1800000, 240, 600000, '{{"80": 5, "85": 10, "90": 30, "95": 10, "100": 4, "120": 1}}'
+FROM generate_series(%(newest)s - %(day)s, %(newest)s, %(step)s) at, generate_series(1, {ROUTES}) n
+"""
+JOBS = """
+INSERT INTO job_minutes (queue, minute, counted_until, done, deduplicated, stalled, waits, runs)
+SELECT queue, at, at + interval '1 minute', 20, 0, 0, '{"80": 15, "90": 5}', '{"60": 12, "70": 8}'
+FROM unnest(%(queues)s::text[]) queue,
+    generate_series(date_trunc('minute', %(newest)s - %(day)s), %(newest)s, '1 minute') at
 """
 RESTED = "UPDATE index_rests SET since = since - %(count)s * %(step)s, samples = %(count)s + 1"
 COLUMNS = """
@@ -148,7 +173,8 @@ def _watched(world: World) -> Iterator[None]:
 def fill_history() -> None:
     """Take a sample and make those that the schedule would have taken before it; others are dropped.
 
-    Of statements and the database a day of them, every five minutes; of tables and indexes a month, hourly.
+    Of statements, requests and the database a day of them, every five minutes, of jobs by the minute; of tables
+    and indexes a month, hourly.
     """
     sql.execute(f"TRUNCATE {', '.join(EMPTIED)}")
     sampling.take()
@@ -160,6 +186,8 @@ def fill_history() -> None:
     sql.execute(SAMPLES, values)
     sql.execute(STATEMENTS)
     sql.execute(sums.ADD, {"at": row[0]})
+    sql.execute(REQUESTS, values)
+    sql.execute(JOBS, values | {"queues": Queue.values})
     for table in partitions.TABLES:
         if table == "statement_samples":
             continue

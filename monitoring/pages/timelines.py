@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from khaacho.adminsite.charts import Series, line_chart
 from monitoring.database import access
-from monitoring.history import windows
+from monitoring.history import windows, work
 from monitoring.history.reading import step
 from monitoring.pages.framework import Window
 
@@ -26,20 +26,28 @@ GROUP BY at ORDER BY at
 
 
 def of_database(window: Window) -> Mapping[str, Any]:
-    """Draw what the whole database did: its time, calls, connections and size. Three statements."""
+    """Draw what was asked for and what the whole database did about it, on one axis. Five statements."""
     points = windows.totals(window.since, window.until, POINTS)
-    marks = windows.marks(window.since, window.until)
-    draw = _Drawing(window, marks)
+    requests = work.requests(window.since, window.until, POINTS)
+    jobs = work.jobs(window.since, window.until, POINTS)
+    draw = _Drawing(window, windows.marks(window.since, window.until))
     return {
-        "is_empty": all(point.seconds is None for point in points),
+        "is_empty": all(point.seconds is None for point in points) and not (requests or jobs),
         "charts": [
+            draw.lines(
+                _("Requests"),
+                _("per s"),
+                {
+                    _("ended"): [(point.at, point.per_second) for point in requests],
+                    _("failed"): [(point.at, point.failed_per_second) for point in requests],
+                },
+            ),
             draw.lines(
                 _("Database time"),
                 _("s/s"),
                 {"": _values(points, lambda p: p.database_time)},
                 _("Seconds of statements in each second: how many work at once, on average."),
             ),
-            draw.lines(_("Calls"), _("per s"), {"": _values(points, lambda p: p.calls_per_second)}),
             draw.lines(
                 _("Connections"),
                 "",
@@ -48,6 +56,12 @@ def of_database(window: Window) -> Mapping[str, Any]:
                     _("at work"): _values(points, lambda p: p.active),
                 },
                 _("The most of a sample."),
+            ),
+            draw.lines(
+                _("Queues"),
+                _("per min"),
+                {_("jobs done"): [(point.at, point.per_minute) for point in jobs]},
+                _("Of all queues."),
             ),
             draw.lines(
                 _("Found in memory"),
