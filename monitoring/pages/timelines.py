@@ -60,8 +60,8 @@ def of_database(window: Window) -> Mapping[str, Any]:
             draw.lines(
                 _("Queues"),
                 _("per min"),
-                {_("jobs done"): [(point.at, point.per_minute) for point in jobs]},
-                _("Of all queues."),
+                {"": [(point.at, point.per_minute) for point in jobs]},
+                _("Jobs done, of all queues."),
             ),
             draw.lines(
                 _("Found in memory"),

@@ -2,6 +2,7 @@
 
 import math
 import random
+from datetime import datetime
 
 import pytest
 from django.db import connection, connections
@@ -12,7 +13,8 @@ from khaacho.models import User
 from monitoring.history import partitions
 from monitoring.history.models import ReleaseMarker
 from monitoring.maintenance.kinds import MaintenanceKind, MaintenanceState
-from monitoring.models import MaintenanceRun
+from monitoring.models import JobMinute, MaintenanceRun
+from monitoring.sources.models import OriginSpan
 from tests.admin.browser import chromium, keep
 from tests.admin.test_browser import officer, sign_in  # noqa: F401 - fixtures
 from tests.admin.test_crawl import NARROW, WIDE, barriers, faults_of, overflow
@@ -38,6 +40,33 @@ pytestmark = [
 ]
 
 LONG = "SELECT o.id, o.order_number, r.code FROM orders o JOIN retailers r ON r.id = o.retailer_id"
+
+
+def make_work(since: datetime, busy: float) -> None:
+    """Let requests end and jobs be done in the five minutes from then on."""
+    for outcome, ended in (("2xx", round(900 * busy)), ("5xx", round(3 * busy))):
+        OriginSpan.objects.create(
+            since=since,
+            kind="route",
+            name="orders",
+            method="GET",
+            outcome=outcome,
+            ended=ended,
+            microseconds=ended * 12_000,
+            statements=ended * 4,
+            database_microseconds=ended * 5_000,
+            buckets={"80": ended},
+        )
+    JobMinute.objects.create(
+        queue="orders",
+        minute=since.replace(second=0, microsecond=0),
+        counted_until=since,
+        done=round(40 * busy),
+        deduplicated=0,
+        stalled=0,
+        waits={},
+        runs={},
+    )
 
 
 @pytest.fixture
@@ -76,6 +105,7 @@ def day_of_samples(officer: User) -> int:  # noqa: F811 - the fixture
             idle=12,
             bytes=10**9 + step * 10**6,
         )
+        make_work(at - 5 * MINUTE, busy)
     make_text(found, LONG, until - DAY)
     ReleaseMarker.objects.create(name="2026.11", released_at=until - DAY / 3)
     yield found
