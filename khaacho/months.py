@@ -30,9 +30,10 @@ LOCK = 0x6D6F6E74  # "mont": one at a time makes months
 # Below PostgreSQL's deadlock_timeout of 1 s: it is we who step back, never somebody's order.
 PATIENCE = "800ms"
 
-# In their order; the last has no end.
+# In their order; the last has no end. A bound has no columns: named with its table, pg_get_expr would return
+# NULL for one that somebody has dropped since this statement began, and it would wait for its locks.
 PARTS = """
-SELECT part.relname::text, pg_get_expr(part.relpartbound, part.oid), i.inhdetachpending
+SELECT part.relname::text, pg_get_expr(part.relpartbound, 0), i.inhdetachpending
 FROM pg_inherits i JOIN pg_class part ON part.oid = i.inhrelid
 WHERE i.inhparent = %s::regclass
 """

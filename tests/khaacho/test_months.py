@@ -283,6 +283,29 @@ def test_entries_are_written_while_months_are_made():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_who_looks_while_a_part_is_dropped_sees_it_as_it_was():
+    with shape.as_before():
+        end = months.made_until(TABLE)
+        insert(
+            end + DAY, 6
+        )  # so that a new open end takes the place of the old one, which is dropped
+        other = connection.copy()
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+                cursor.execute("SELECT 1")
+                assert months.make_ahead(7)
+
+                def as_it_was(statement, params):
+                    cursor.execute(statement, params)
+                    return cursor.fetchall()
+
+                assert months.made_until(TABLE, as_it_was) == end < months.made_until(TABLE)
+        finally:
+            other.close()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_who_holds_the_table_is_left_alone(caplog):
     with shape.as_before():
         holds, done = threading.Event(), threading.Event()
