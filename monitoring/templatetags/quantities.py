@@ -76,7 +76,7 @@ def share(value: Number | None) -> str:
 
 @register.filter
 def moment(value: datetime | None) -> str:
-    """Return a moment to the minute, as an element that says it whole: a fifth of the time of two `date`s."""
+    """Return a moment to the minute, as an element that says it whole."""
     if value is None:
         return UNKNOWN
     local = timezone.localtime(value)

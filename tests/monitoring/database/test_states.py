@@ -332,3 +332,8 @@ def test_no_guess_of_the_planner_makes_a_view_slow(session):
     session.execute("SET statement_timeout = '5s'")  # a hundred times what the slowest takes
     for view in VIEWS:
         session.execute(f"SELECT * FROM {view}").fetchall()
+
+
+def test_statistics_of_columns_are_never_found_in_a_loop(session):
+    plan = "\n".join(line for (line,) in session.execute("EXPLAIN SELECT * FROM table_bloat_stats"))
+    assert "Hash Full Join" in plan

@@ -48,6 +48,15 @@ def test_requests_are_of_whole_steps():
     assert (found[0].failed, found[0].per_second, found[0].failed_per_second) == (30, 1.3, 0.1)
 
 
+def test_a_step_that_began_before_the_window_is_left_out():
+    span(5, 100)  # of the quarter of an hour from 11:00 on, whose first two minutes are outside
+    span(15, 900)
+    span(25, 900)
+    assert [(point.at, point.per_second) for point in work.requests(SINCE, UNTIL, 4)] == [
+        (at(30), 2)
+    ]
+
+
 def test_jobs_are_of_all_queues():
     for queue, minute, done in (("orders", 6, 50), ("reports", 7, 100), ("orders", 14, 15)):
         JobMinute.objects.create(
