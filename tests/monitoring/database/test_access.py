@@ -53,6 +53,25 @@ def test_alone_it_says_that_it_took_too_long_and_refuses_to_write():
         access.fetch("SELECT 1")
 
 
+SETTINGS = """
+SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),
+    current_setting('transaction_read_only')
+"""
+
+
+@alone
+def test_a_reading_sets_its_limits_whatever_the_session_has():
+    connection = connections["monitor"]
+    with connection.cursor() as cursor:  # as behind PgBouncer
+        cursor.execute("SET default_transaction_read_only = off; SET statement_timeout = 0")
+    try:
+        assert access.fetch(SETTINGS, timeout_ms=50) == [("50ms", "50ms", "on")]
+        with access.reading(500):
+            assert access.fetch(SETTINGS, timeout_ms=70) == [("70ms", "70ms", "on")]
+    finally:
+        connection.close()
+
+
 @alone
 def test_within_another_reading_a_failure_leaves_the_rest():
     with access.reading() as cursor:
