@@ -31,6 +31,7 @@ from monitoring.database import access
 from monitoring.history import partitions, sampling, sums
 from monitoring.pages.framework import Shown
 from monitoring.pages.urls import PAGES
+from monitoring.sources import hours
 
 TARGET = 10
 MOST_MS = 120
@@ -44,6 +45,7 @@ EMPTIED = (
         "statement_sums",
         "index_rests",
         "origin_spans",
+        "origin_hours",
         "job_minutes",
     ),
     *partitions.TABLES,
@@ -187,6 +189,8 @@ def fill_history() -> None:
     sql.execute(STATEMENTS)
     sql.execute(sums.ADD, {"at": row[0]})
     sql.execute(REQUESTS, values)
+    while sql.execute(hours.ADD, {"at": row[0]}):
+        pass
     sql.execute(JOBS, values | {"queues": Queue.values})
     for table in partitions.TABLES:
         if table == "statement_samples":

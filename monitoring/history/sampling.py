@@ -14,6 +14,7 @@ from django.db import DatabaseError, transaction
 from khaacho import sql
 from khaacho.transactions import bounded_waits
 from monitoring.history import partitions, rests, sums
+from monitoring.sources import hours
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ class Sample:
 def take(slot: datetime | None = None) -> Sample | None:
     """Store the sample of a slot, by default of the current five minutes; None when it has one already.
 
-    Without pg_stat_statements the rest is stored all the same. About ten statements.
+    Without pg_stat_statements the rest is stored all the same. About ten statements, and those of savepoints around its parts.
     """
     with transaction.atomic():
         partitions.make_ahead(0)
@@ -224,6 +225,7 @@ def take(slot: datetime | None = None) -> Sample | None:
         if _survives(at, STATEMENTS, TEXTS, SEEN) and not _row(at)[0]:
             sql.execute(LACKING, {"at": at})
         _survives(at, sums.ADD)
+        _survives(at, hours.ADD)
         sql.execute(DATABASE, {"at": at})
         if has_relations and not _survives(at, TABLES, INDEXES, rests.ADD):
             sql.execute("UPDATE samples SET has_relations = false WHERE sampled_at = %s", [at])

@@ -26,6 +26,10 @@ def origin_spans() -> Part:
     return _part("origin_spans", "since")
 
 
+def origin_hours() -> Part:
+    return _part("origin_hours", "since")
+
+
 def statement_places() -> Part:
     return _part("statement_places", "seen_at")
 
@@ -37,6 +41,7 @@ def statement_forms() -> Part:
 PARTS: tuple[Callable[[], Part], ...] = (
     statement_spans,
     origin_spans,
+    origin_hours,
     statement_places,
     statement_forms,
 )

@@ -19,7 +19,7 @@ from django.utils import timezone
 from khaacho.origins import FAILED, JOB, ROUTE
 from monitoring import durations
 from monitoring.database import access
-from monitoring.sources import shapes
+from monitoring.sources import hours, shapes
 
 USUAL = timedelta(days=1)
 SPAN = timedelta(minutes=5)
@@ -137,11 +137,9 @@ SELECT fingerprint, kind, name, method, file, line, function, samples FROM state
 WHERE fingerprint = ANY (%(fingerprints)s) AND seen_at > %(since)s
 ORDER BY samples DESC, file, line
 """
-ORIGINS = """
-WITH parts AS MATERIALIZED (
-    SELECT name, method, outcome, ended, microseconds, statements, database_microseconds, buckets
-    FROM origin_spans WHERE kind = %(kind)s AND since > %(since)s AND since < %(until)s
-),
+ORIGINS = f"""
+WITH {hours.EDGES},
+parts AS MATERIALIZED ({hours.rows(hours.COLUMNS)}),
 summed AS (
     SELECT name, method, sum(ended) AS ended,
         coalesce(sum(ended) FILTER (WHERE outcome = ANY (%(failures)s)), 0) AS errors,
@@ -163,9 +161,7 @@ FROM summed JOIN lasted USING (name, method)
 ORDER BY microseconds DESC, name, method
 LIMIT %(limit)s
 """
-BUCKETS = """
-SELECT buckets::text FROM origin_spans WHERE kind = %(kind)s AND since > %(since)s AND since < %(until)s
-"""
+BUCKETS = f"WITH {hours.EDGES} {hours.rows('buckets::text')}"
 
 
 def issuers(

@@ -44,6 +44,7 @@ def test_samples_reach_as_far_back_as_they_say(few_pages) -> None:
     assert counted("samples") == 24 * 12 + 1
     assert counted("database_samples") == 24 * 12 + 1
     assert counted("origin_spans") == (24 * 12 + 1) * database_pages.ROUTES
+    assert 23 <= counted("origin_hours") / database_pages.ROUTES <= 25
     assert counted("job_minutes") == (24 * 60 + 1) * 6
     assert (
         counted("statement_samples") >= 24 * 12 * min(FEW, counted("statement_counters")) > 24 * 12
