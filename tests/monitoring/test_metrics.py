@@ -27,12 +27,6 @@ REQUESTS = "khaacho_http_request_duration_seconds"
 
 
 @pytest.fixture(autouse=True)
-def _monitor_closed():
-    yield
-    connections["monitor"].close()
-
-
-@pytest.fixture(autouse=True)
 def seen():
     """The recorder, which has seen nothing, and leaves nothing to the next test."""
     publishing._told.clear()

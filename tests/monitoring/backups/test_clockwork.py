@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -20,12 +20,6 @@ from tests.admin.conftest import groups, member, signed_in  # noqa: F401 - fixtu
 from tests.monitoring.backups.making import directory, file_of, make, names
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
-
-
-@pytest.fixture(autouse=True)
-def _monitor_closed():
-    yield
-    connections["monitor"].close()
 
 
 def work(kind: str) -> Job:

@@ -28,13 +28,6 @@ def no_statistics() -> Iterator[None]:
         cursor.execute("CREATE EXTENSION pg_stat_statements")
 
 
-@pytest.fixture(autouse=True)
-def _monitor_closed() -> Iterator[None]:
-    """Leave no connection of the monitoring to the next test."""
-    yield
-    connections["monitor"].close()
-
-
 @pytest.fixture
 def monitor_settings() -> Iterator[dict[str, Any]]:
     """The settings of the monitoring's connection, to be changed: they hold for the next page."""

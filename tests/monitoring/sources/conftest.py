@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import connections
 
 from monitoring.sources import publishing
 from monitoring.sources.recorder import Recorder, recorder
@@ -16,10 +15,3 @@ def seen() -> Iterator[Recorder]:
     yield recorder
     recorder.forget()
     publishing._told.clear()
-
-
-@pytest.fixture
-def _monitor_closed() -> Iterator[None]:
-    """Leave no connection of the monitoring to the next test."""
-    yield
-    connections["monitor"].close()

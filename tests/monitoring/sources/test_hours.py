@@ -14,10 +14,7 @@ from monitoring.models import OriginSpan
 from monitoring.sources import hours, keeping, selectors
 from tests.monitoring.history.sampling import DAY, HOUR, MINUTE, now, take
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True, databases=["default", "monitor"]),
-    pytest.mark.usefixtures("_monitor_closed"),
-]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
 
 FIVE = 5 * MINUTE
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)

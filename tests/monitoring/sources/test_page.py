@@ -8,10 +8,7 @@ from monitoring.sources.places import Place
 from tests.monitoring.pages.conftest import groups, keeper, member  # noqa: F401 - fixtures
 from tests.monitoring.sessions import chain
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True, databases=["default", "monitor"]),
-    pytest.mark.usefixtures("_monitor_closed"),
-]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
 
 
 def test_shows_routes_and_tasks(seen, keeper):  # noqa: F811 - the fixture

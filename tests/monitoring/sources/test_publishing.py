@@ -19,10 +19,7 @@ from tests.api.clients import signed_in
 from tests.factories import advance, make_offer, make_order, make_retailer
 from tests.processes import free_port, process, wait_for
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True, databases=["default", "monitor"]),
-    pytest.mark.usefixtures("_monitor_closed"),
-]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
 
 KEY = ("route", "orders", "GET")
 COUNTED = (
