@@ -13,6 +13,7 @@ from monitoring.history import sampling
 from monitoring.models import OriginSpan
 from monitoring.sources import hours, keeping, selectors
 from tests.monitoring.history.sampling import DAY, HOUR, MINUTE, now, take
+from tests.monitoring.sessions import Session
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
 
@@ -154,6 +155,19 @@ def test_a_sample_sums_the_hours_before_it():
     assert len(summed()) == 20
 
 
+@pytest.mark.usefixtures("day")
+def test_a_sample_that_cannot_sum_stores_the_rest_and_the_next_one_sums():
+    other = Session("somebody")
+    try:
+        other.do("BEGIN; LOCK TABLE origin_hours IN ACCESS EXCLUSIVE MODE")
+        assert take().note == "failed: OperationalError"
+    finally:
+        other.close()
+    assert sql.fetch("SELECT count(*) FROM database_samples") == [(1,)]
+    assert take().note == ""
+    assert len(summed()) == 20
+
+
 def test_they_are_forgotten_with_their_spans():
     OriginSpan.objects.bulk_create([span(now() - 31 * DAY), span(now() - 29 * DAY)])
     add_up(now())
@@ -166,18 +180,45 @@ def test_they_are_forgotten_with_their_spans():
     assert left > now() - 30 * DAY
 
 
+def routes_of(since, until):
+    """Return the statement that reads the routes of a window."""
+    with CaptureQueriesContext(connections["monitor"]) as run:
+        selectors.routes(since, until)
+    [sent] = [each["sql"] for each in run if "origin_hours" in each["sql"]]
+    return sent.partition(";")[2]  # which ends the deadlines
+
+
+def plan(statement, params=None, options=""):
+    return [line for (line,) in sql.fetch(f"EXPLAIN {options} {statement}", params)]
+
+
 @pytest.mark.usefixtures("day")
 def test_a_day_reads_the_spans_of_its_edges_alone():
     add_up()
     sql.execute("ANALYZE origin_hours, origin_spans")
-    with CaptureQueriesContext(connections["monitor"]) as run:
-        selectors.routes(NOON - 9 * HOUR - MINUTE, NOON + 9 * HOUR + MINUTE)
-    [sent] = [each["sql"] for each in run if "origin_hours" in each["sql"]]
-    lines = [
-        line
-        for (line,) in sql.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {sent.partition(';')[2]}")
-        if "Scan" in line and "on origin_spans" in line
-    ]
+    sent = routes_of(NOON - 9 * HOUR - MINUTE, NOON + 9 * HOUR + MINUTE)
+    found = plan(sent, options="(ANALYZE, TIMING OFF)")
+    lines = [line for line in found if "Scan" in line and "on origin_spans" in line]
     assert len(lines) == 2
     rows = [float(line.split("actual rows=")[1].split()[0]) for line in lines]
     assert 0 < sum(rows) <= 3 * len(ORIGINS), lines
+
+
+MONTH = """
+INSERT INTO origin_spans (since, kind, name, method, outcome, ended, microseconds, statements,
+    database_microseconds, buckets)
+SELECT at, 'route', 'route-' || n, 'GET', '2xx', 1, 10, 1, 5, '{"80": 1}'
+FROM generate_series(%(since)s::timestamptz, %(until)s, '5 minutes') at, generate_series(1, 3) n
+"""
+
+
+def test_of_a_month_only_what_is_asked_for_is_read():
+    sql.execute(MONTH, {"since": NOON - 30 * DAY, "until": NOON})
+    while add_up():
+        pass
+    sql.execute("ANALYZE origin_hours, origin_spans")
+    for found in (plan(routes_of(NOON - 4 * DAY, NOON - 3 * DAY)), plan(hours.ADD, {"at": NOON})):
+        scans = [line for line in found if "on origin_" in line or "using origin_" in line]
+        assert any("origin_span_once" in line for line in scans), found
+        assert any("origin_hour_once" in line for line in scans), found
+        assert not any("Seq Scan" in line for line in scans), found
