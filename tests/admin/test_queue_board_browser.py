@@ -26,12 +26,17 @@ RENEWED = 20_000  # ms; it does so every five seconds
 POLICY = "default-src 'self'; frame-ancestors 'none'"
 
 
-def a_busy_afternoon(waiting: int) -> None:
-    """Fill three hours with jobs that were done, and let others wait, run, fail and die."""
+def all_report() -> None:
+    """Let a worker of each queue, beat and the sweep say that they live: half a minute later they are missed."""
     for number, queue in enumerate(Queue):
         Node(f"{queue.value}@worker-{number}", [queue.value], 2).report(is_new=True)
     for name in (BEAT, SWEEP):
         Node(name).report(is_new=True)
+
+
+def a_busy_afternoon(waiting: int) -> None:
+    """Fill three hours with jobs that were done, and let others wait, run, fail and die."""
+    all_report()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO jobs (queue, kind, args, reference, state, run_after, started_at, finished_at,"
@@ -100,8 +105,10 @@ def test_pauses_a_queue_and_resumes_it(live_server, officer: User):  # noqa: F81
         expect(page.locator(".board-warnings")).to_contain_text(f"paused by {officer.name}")
         keep(page, "board-paused")
         card.get_by_role("button", name="Resume").click()
+        expect(page.locator(".facts")).to_be_visible()
+        all_report()  # filling and looking may have taken half a minute
         page.get_by_role("button", name="Resume").click()
-        expect(page.locator(".board-warnings")).to_have_count(0)
+        expect(page.locator(".board-warnings")).to_have_count(0, timeout=RENEWED)
         page.locator("#whatsapp-waiting").click()
         expect(page.locator("#result_list")).to_contain_text("whatsapp.send")
         keep(page, "board-jobs")

@@ -112,7 +112,13 @@ def _digits(line: str) -> str:
 
 @contextmanager
 def logging_to(directory: Path) -> Iterator[Path]:
-    """Log as with LOG_DIR set to this directory, and as before afterwards."""
+    """Log as with LOG_DIR set to this directory, and as before afterwards.
+
+    The console is the process's own from then on: that of a test that captures it is closed after the test, and
+    each later line of any test would be two tracebacks.
+    """
+    plain = deepcopy(settings.LOGGING)
+    plain["handlers"]["console"]["stream"] = "ext://sys.__stderr__"
     config = deepcopy(settings.LOGGING)
     config["handlers"] |= {name: log_file(str(directory), name) for name in LOG_FILES}
     config["root"]["handlers"] = ["console", *LOG_FILES]
@@ -120,7 +126,7 @@ def logging_to(directory: Path) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        dictConfig(settings.LOGGING)
+        dictConfig(plain)
 
 
 def lines_of(directory: Path, name: str) -> list[dict]:
