@@ -441,7 +441,8 @@ ALERT_EMAIL_TO = env.mail_addresses("ALERT_EMAIL_TO")
 ALERT_LEAST_SEVERITY = env.choice(
     "ALERT_LEAST_SEVERITY", "warning", ("info", "warning", "critical")
 )
-ALERT_COOL_DOWN_MINUTES = env.whole("ALERT_COOL_DOWN_MINUTES", 60)  # of alerts without a rule
+# Of alerts without a rule; what was told is known for 90 days.
+ALERT_COOL_DOWN_MINUTES = env.whole("ALERT_COOL_DOWN_MINUTES", 60, most=90 * 24 * 60)
 WATCHED_DISKS = env.names("WATCHED_DISKS", [str(BASE_DIR)])  # of the worker's machine
 EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
 EMAIL_PORT = env.whole("EMAIL_PORT", 25, least=1, most=65_535)

@@ -74,7 +74,7 @@ class MonitoringConfig(AppConfig):
         schedules.register("weeks of samples", "monitoring.keep_history", at=(3, 40))
 
     def _raise_alerts(self) -> None:
-        from khaacho import jobs, schedules
+        from khaacho import jobs, purging, schedules
         from khaacho.enums import Queue
         from monitoring.alerting import notices
 
@@ -88,6 +88,7 @@ class MonitoringConfig(AppConfig):
         jobs.register(
             notices.SEND, "monitoring.tasks.send_notice", queue=Queue.CREDIT_SCORE, atomic=False
         )
+        purging.register("alert_notices", notices.expired)
 
     def _keep_backups(self) -> None:
         from khaacho import jobs, schedules

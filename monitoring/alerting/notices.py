@@ -14,6 +14,7 @@ from django.db import transaction
 from khaacho import jobs, sql
 from khaacho.enums import Severity
 from khaacho.models import Alert
+from khaacho.purging import Part
 from monitoring.alerting import channels
 from monitoring.alerting.models import ERROR_MAX, AlertNotice
 from monitoring.enums import Channel, NoticeState
@@ -21,6 +22,7 @@ from monitoring.enums import Channel, NoticeState
 SEND = "monitoring.send_notice"
 AT_ONCE = 50  # notices of one pass; the gravest go first, the others a minute later
 LOCK = 0x6B68616C
+KEPT = timedelta(days=90)  # as long as a job that gave up; every cool-down is shorter
 
 # The cool-down of an alert that no rule raised is the setting's. It ends early when the alert got worse.
 # What was not seen again since it was told, is not told again.
@@ -98,6 +100,17 @@ def send(notice_id: int) -> None:
 
 def _keep(notice: AlertNotice, **fields: Any) -> None:
     AlertNotice.objects.filter(pk=notice.pk, state=NoticeState.QUEUED).update(**fields)
+
+
+def expired() -> Part:
+    """Return the notices that are kept no longer, sent or not, in the order of their key, which is time's."""
+    return Part(
+        name="alert notices",
+        table="alert_notices",
+        condition="created_at < statement_timestamp() - %(kept)s",
+        order="id",
+        params={"kept": KEPT},
+    )
 
 
 def message(notice: AlertNotice, alert: Alert) -> channels.Message:

@@ -9,8 +9,9 @@ from smtplib import SMTPException
 import pytest
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
-from khaacho import alert_desk
+from khaacho import alert_desk, purging
 from khaacho.actors import SYSTEM
 from khaacho.alerts import raise_alert
 from khaacho.enums import Severity
@@ -284,6 +285,17 @@ def test_each_notice_has_its_job_in_the_same_transaction(hook):
     job = Job.objects.get(kind=notices.SEND)
     assert job.args == {"notice_id": AlertNotice.objects.get().pk}
     assert job.reference == f"alert:{alert.pk}"
+
+
+def test_a_notice_is_purged_after_ninety_days_and_its_alert_is_not(hook, postbox):
+    ring()
+    assert sent() == 2
+    AlertNotice.objects.filter(channel="webhook").update(created_at=Now() - timedelta(days=90.1))
+    AlertNotice.objects.filter(channel="email").update(created_at=Now() - timedelta(days=89.9))
+    gone = {part.name: deleted for part, deleted, _ in purging.run()}
+    assert gone["alert notices"] == 1
+    assert AlertNotice.objects.get().channel == "email"
+    assert Alert.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "monitor"])
