@@ -100,14 +100,19 @@ class Shelf:
     """A figure that a writer raises and readers look at, and what they noted."""
 
     product_id: int
-    until: float
+    begun: float
     committed: int = 1
     seen: list[int] = field(default_factory=list)
     stale: list[tuple[int, int]] = field(default_factory=list)
 
+    def goes_on(self) -> bool:
+        """For two seconds, and until fifty commits were seen, which take longer where others compute too."""
+        passed = time.monotonic() - self.begun
+        return passed < 2 or (self.committed <= 50 and passed < 30)
+
     def write(self) -> None:
         number = 1
-        while time.monotonic() < self.until:
+        while self.goes_on():
             number += 1
             with transaction.atomic():
                 Product.objects.filter(pk=self.product_id).update(max_quantity=number)
@@ -117,12 +122,13 @@ class Shelf:
         connections.close_all()
 
     def read(self) -> None:
-        while time.monotonic() < self.until:
+        while self.goes_on():
             least = self.committed
             found = int(look(self.now) or 0)
             self.seen.append(found)
             if found < least:
                 self.stale.append((found, least))
+            time.sleep(0.001)  # or, on one core, eight that read keep the ninth from the interpreter
         connections.close_all()
 
     def now(self) -> Page:
@@ -130,8 +136,8 @@ class Shelf:
 
 
 def test_readers_never_see_less_than_was_committed_when_they_began():
-    """Eight readers and a writer for two seconds: whoever begins after a commit sees it."""
-    shelf = Shelf(make_product(max_quantity=1).pk, time.monotonic() + 2)
+    """Eight readers and a writer for two seconds or more: whoever begins after a commit sees it."""
+    shelf = Shelf(make_product(max_quantity=1).pk, time.monotonic())
     with ThreadPoolExecutor(9) as crowd:
         runs = [crowd.submit(run) for run in [shelf.write] + [shelf.read] * 8]
         assert [run.result() for run in runs] == [None] * 9
