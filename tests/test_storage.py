@@ -1,9 +1,12 @@
-"""Tables carry the storage settings that docs/adr/0013-storage-settings.md decided."""
+"""Tables and indexes carry the storage settings that docs/adr/0013-storage-settings.md decided."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
 
-from tests.factories import make_offer, make_order, make_retailer
+from tests.factories import make_offer, make_order, make_product, make_retailer
 
 pytestmark = pytest.mark.django_db
 VACUUM = "autovacuum_vacuum_scale_factor=0.05"
@@ -21,6 +24,14 @@ SETTINGS = {
     "vendor_products": {"fillfactor=80"},
     "whatsapp_messages": {VACUUM},
 }
+# each with a search that it serves
+SEARCHED = {
+    "catalogue_words_trgm_idx": "SELECT FROM catalogue_words WHERE word LIKE '%abcde%'",
+    "product_words_idx": (
+        "SELECT FROM products WHERE product_words(name, name_ne, aliases, brand, sku) && '{abc}'"
+    ),
+    "products_name_trgm_idx": "SELECT FROM products WHERE upper(name) LIKE '%ABCDE%'",
+}
 
 
 def test_settings_are_those_decided_and_no_others():
@@ -31,6 +42,36 @@ def test_settings_are_those_decided_and_no_others():
         )
         found = {table: set(options) for table, options in cursor.fetchall()}
     assert found == SETTINGS
+
+
+def test_indexes_of_searches_keep_no_list_that_each_search_reads():
+    """Two thousand products later a search reads a few pages, where a waiting list has a hundred."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE 'fastupdate=off' = ANY (reloptions) ORDER BY relname"
+        )
+        assert [name for (name,) in cursor.fetchall()] == list(SEARCHED)
+    product = make_product()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO products (sku, name, name_ne, aliases, brand, category, sub_category, unit, pack_size,"
+            " tax_rate, min_quantity, max_quantity, is_active)"
+            " SELECT 'S' || n, md5(n::text) || ' ' || md5('b' || n), '', '', '', '', '', unit, pack_size, tax_rate,"
+            " min_quantity, max_quantity, true FROM products, generate_series(1, 2000) AS n WHERE id = %s",
+            [product.pk],
+        )
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for index, search in SEARCHED.items():
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {search}")
+            [[[plan]]] = cursor.fetchall()
+            [scan] = [node for node in nodes(plan["Plan"]) if node.get("Index Name") == index]
+            assert scan["Shared Hit Blocks"] + scan["Shared Read Blocks"] < 20, (index, scan)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
 
 
 def hot_updates(table: str, change: str) -> bool:

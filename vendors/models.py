@@ -156,11 +156,15 @@ class Product(models.Model):
                 condition=Q(is_active=True, deleted_at=None),
             ),
             # staff search by name: UPPER, because that is what icontains compiles to
-            GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name="products_name_trgm_idx"),
+            GinIndex(
+                OpClass(Upper("name"), name="gin_trgm_ops"),
+                name="products_name_trgm_idx",
+                fastupdate=False,  # or each search reads the entries that wait to be sorted in
+            ),
             # staff list filter
             models.Index(fields=["-id"], condition=Q(is_active=False), name="product_inactive_idx"),
             # product search by words, typing errors put right first
-            GinIndex(ProductWords(), name="product_words_idx"),
+            GinIndex(ProductWords(), name="product_words_idx", fastupdate=False),
         ]
 
     def __str__(self) -> str:
