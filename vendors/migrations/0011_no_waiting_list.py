@@ -1,6 +1,6 @@
 """The indexes of a search keep no list of entries that wait to be sorted in: each search read all of it.
 
-Setting it takes a short lock that nobody may hold for long; each list is emptied after it, by itself.
+The next migration empties the lists that there are, when the locks of this one are gone.
 """
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
@@ -17,19 +17,12 @@ def _declared(model: str, index: GinIndex) -> list[migrations.operations.base.Op
 
 
 class Migration(migrations.Migration):
-    atomic = False
     dependencies = [("vendors", "0010_numbers_grow")]
     operations = [
         *(
             migrations.RunSQL(
                 f"ALTER INDEX {name} SET (fastupdate = off)",
                 f"ALTER INDEX {name} RESET (fastupdate)",
-            )
-            for name in INDEXES
-        ),
-        *(
-            migrations.RunSQL(
-                f"SELECT gin_clean_pending_list('{name}')", migrations.RunSQL.noop
             )
             for name in INDEXES
         ),

@@ -3,6 +3,8 @@
 import random
 from urllib.parse import quote
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -165,7 +167,8 @@ def test_shows_the_tree(boss, ran):
     text = answer.content.decode()
     assert '<ul class="tree">' in text
     assert "reads the whole table" in text
-    assert "(sales.total = $1)" in text
+    # its value, if PostgreSQL forgot rare statements while it ran: then it keeps the text as it came
+    assert re.search(r"\(sales\.total = (\$1|12)\)", text)
     assert "style=" not in text.split('id="content-main"')[1]
 
 
