@@ -1,9 +1,8 @@
 """The page of a plan takes a queryid and nothing else: 300 ways to ask it for more."""
 
 import random
-from urllib.parse import quote
-
 import re
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
