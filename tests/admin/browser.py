@@ -10,6 +10,8 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Page, sync_playwright
 
+from deploy.local.checks import BROWSERS
+
 ARGUMENTS = [
     "--disable-gpu",
     "--disable-quic",
@@ -24,9 +26,9 @@ SHOTS = os.environ.get("SHOTS", "")  # a directory: every page looked at is kept
 @contextlib.contextmanager
 def chromium(address: str) -> Iterator[Page]:
     """Open a page of a Chromium that reaches `address` alone; fail the test when there is none."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
-        pytest.fail("chromium is not installed: apt-get install chromium")
+        pytest.fail("no Chromium here: apt-get install chromium-headless-shell")
     arguments = [*ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else ARGUMENTS
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
