@@ -7,6 +7,8 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "khaacho.settings")
+# Celery would run Django's checks, which load every page of the site, and take no notice of what they say.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("khaacho")
 app.config_from_object("django.conf:settings", namespace="CELERY")

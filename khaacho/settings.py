@@ -252,7 +252,7 @@ INSTALLED_APPS = [
     "payments",
     "whatsapp",
     "monitoring",
-    "django.contrib.admin",
+    "khaacho.admin_config.AdminOnDemand",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -6,6 +6,7 @@ from django.views.i18n import set_language
 
 from khaacho.api.routes import remembering
 
+admin.autodiscover()
 urlpatterns: list[URLPattern | URLResolver] = [
     remembering(
         "api/v1/",

@@ -10,12 +10,15 @@ import hypothesis
 import pytest
 import redis
 from django.conf import settings
+from django.contrib import admin
 from django.db import connections
 from django.test import TransactionTestCase, override_settings
 from pytest_django import DjangoDbBlocker
 
 from khaacho import breaker, caches, permissions
 from tests.processes import redis_server
+
+admin.autodiscover()  # tests look at what is registered before any page is asked for
 
 # Filled by migrations and sync_groups, and never emptied; a test that edits one of these rows must put it back.
 REFERENCE_TABLES = (

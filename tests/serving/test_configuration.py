@@ -322,7 +322,7 @@ METHODS = {name for name in vars(Environment) if not name.startswith("_")} - {
     "refuse",
     "stop_if_wrong",
 }
-NOT_OURS = {"DJANGO_SETTINGS_MODULE"}
+NOT_OURS = {"DJANGO_SETTINGS_MODULE", "CELERY_SKIP_CHECKS"}
 
 
 def documented() -> set[str]:
