@@ -3,6 +3,7 @@
 Without it they start a third sooner, and smaller (docs/adr/0050-lean-processes.md).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
@@ -21,7 +22,8 @@ class AdminOnDemand(SimpleAdminConfig):
 
 
 def _check_registrations(
-    app_configs: list[AppConfig] | None, **options: Any
+    *, app_configs: Sequence[AppConfig] | None, **options: Any
 ) -> list[checks.CheckMessage]:
     admin.autodiscover()
-    return check_admin_app(app_configs, **options)
+    found: list[checks.CheckMessage] = check_admin_app(app_configs, **options)
+    return found
