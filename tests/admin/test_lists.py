@@ -29,7 +29,7 @@ OUR_MODELS = [
 ]
 SESSION_AND_USER = 2
 MOST = 7
-BADGES = "FROM alerts WHERE resolved_at IS NULL"  # of the side bar, kept in Redis unless that is late
+BADGES = "FROM alerts WHERE resolved_at IS NULL"  # counts of the side bar, unless Redis is late
 # a row for each of the queues at most; a rule for each measure and severity
 FEW = {QueueSetting: 6, AlertRule: 24}
 NAMES = [model._meta.label for model in OUR_MODELS]
