@@ -128,9 +128,8 @@ class Shelf:
             self.seen.append(found)
             if found < least:
                 self.stale.append((found, least))
-            time.sleep(
-                0.001
-            )  # or, on one core, eight that read keep the ninth from the interpreter
+            # or, on one core, eight that read keep the ninth from the interpreter
+            time.sleep(0.001)
         connections.close_all()
 
     def now(self) -> Page:

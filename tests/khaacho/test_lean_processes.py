@@ -3,35 +3,45 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.processes import ROOT, environment
 
-PROGRAM = """
+LOADED = """
 import sys
-
+print(*(name in sys.modules for name in ("orders.tasks", "orders.admin", "khaacho.urls", "rest_framework.views")))
+"""
+WORKER = f"""
 from khaacho.celery import app
-
-def loaded():
-    return [name in sys.modules for name in ("orders.tasks", "orders.admin", "khaacho.urls", "rest_framework.views")]
-
 app.loader.import_default_modules()
-app.tasks
 import orders.tasks
-print(*loaded())
-
+{LOADED}
+"""
+CHECKED = f"""
+import django
+django.setup()
 from django.core import checks
-
 assert checks.run_checks(tags=["admin"]) == []
-print(*loaded()[:3])
-
+{LOADED}
+"""
+WEB = f"""
 import khaacho.wsgi
-
-print(*loaded())
+{LOADED}
 """
 
 
-def test_workers_load_no_page_and_the_web_loads_all_before_its_first_request():
+@pytest.mark.parametrize(
+    ("program", "loaded"),
+    [
+        (WORKER, "True False False False"),
+        (CHECKED, "False True False False"),
+        (WEB, "False True True True"),
+    ],
+    ids=["worker", "checks of the admin", "web"],
+)
+def test_each_loads_what_it_needs(program: str, loaded: str):
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
@@ -39,8 +49,4 @@ def test_workers_load_no_page_and_the_web_loads_all_before_its_first_request():
         check=True,
     )
 
-    assert done.stdout.splitlines() == [
-        "True False False False",
-        "True True False",
-        "True True True True",
-    ]
+    assert done.stdout.strip() == loaded

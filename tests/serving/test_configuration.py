@@ -61,6 +61,11 @@ WRONG = [
         "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL. Example: LOG_LEVEL=INFO",
     ),
     (
+        "ALERT_COOL_DOWN_MINUTES",
+        "129601",
+        "ALERT_COOL_DOWN_MINUTES must be from 0 to 129600. Example: ALERT_COOL_DOWN_MINUTES=60",
+    ),
+    (
         "ALERT_LEAST_SEVERITY",
         "bad",
         (
